@@ -1,0 +1,38 @@
+/* Fork-join threads: run the same function on many task numbers and wait.
+ *
+ * A pool of n threads is the caller plus n - 1 helpers, which spin for a short
+ * while and then sleep. Tasks are taken from a shared counter, so a core that
+ * is taken away by a neighbour only slows its own tasks. Which thread runs a
+ * task is not fixed; what a task writes must not depend on it (ARCHITECTURE,
+ * law 2). With one thread, pool_run is a plain loop.
+ *
+ * pool_run may be called by one thread only, the one that created the pool.
+ */
+#ifndef SOMA_BASE_POOL_H
+#define SOMA_BASE_POOL_H
+
+#include "base/types.h"
+
+enum { POOL_THREADS_MAX = 16 };
+
+typedef struct Pool Pool;
+
+/* Work on task number `task` of `context`. Runs on any thread of the pool. */
+typedef void PoolTask(void *context, int task);
+
+/* A pool of `n_threads` (1 .. POOL_THREADS_MAX; clamped). Builds without
+ * threads always give one. NULL when memory or threads cannot be had. Owned by
+ * the caller. */
+Pool *pool_create(int n_threads);
+
+/* Stop and join the helpers and free the pool; NULL is allowed. */
+void pool_destroy(Pool *pool);
+
+/* How many threads take part. */
+int pool_threads(const Pool *pool);
+
+/* Run `task(context, 0 .. n_tasks-1)` and return when all are done; everything
+ * the tasks wrote is visible to the caller. n_tasks may be 0. */
+void pool_run(Pool *pool, int n_tasks, PoolTask *task, void *context);
+
+#endif
