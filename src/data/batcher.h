@@ -115,17 +115,21 @@ Status batcher_bind(Batcher *batcher, Arena *arena, const Dataset *dataset,
  * about 10 ns an image. */
 Status batcher_next(Batcher *batcher, int max_rows, Batch *out);
 
-/* Rows first .. first+rows-1 of a role, in file order, for evaluation; leaves
- * the training position and the arrays of batcher_next alone. Here epoch, step
- * and the row numbers of `out` are 0, batch_rows = rows, and it ends a batch.
+/* Rows first .. first+rows-1 of a role, in file order, for evaluation. Images
+ * that have not arrived are left out: out->rows may be smaller, even 0, and
+ * out->index names those that are there. Leaves the training position and the
+ * arrays of batcher_next alone. Here epoch, step and the row numbers of `out`
+ * are 0, batch_rows is out->rows, and it ends a batch.
  *
- * rows is 1 .. BATCHER_ROWS_MAX; first + rows <= batcher_count(role).
- * STATUS_DATA_PENDING when one of them has not arrived. */
-Status batcher_read(Batcher *batcher, BatchRole role, size_t first, int rows,
-                    Batch *out);
+ * rows is 0 .. BATCHER_ROWS_MAX; first + rows <= batcher_count(role). */
+void batcher_read(Batcher *batcher, BatchRole role, size_t first, int rows,
+                  Batch *out);
 
 /* How many images play a role. */
 size_t batcher_count(const Batcher *batcher, BatchRole role);
+
+/* How many of them have arrived. Cost: O(count) until all are there. */
+size_t batcher_arrived(const Batcher *batcher, BatchRole role);
 
 /* Rows and batches that one epoch takes. */
 size_t batcher_epoch_rows(const Batcher *batcher);
