@@ -14,11 +14,11 @@
 
 /* What a number is for. Part of the meaning of a seed: only ever append. */
 typedef enum RandomStream {
-    STREAM_INIT = 1,     /* step = parameter tensor, index = element */
-    STREAM_SPLIT = 2,    /* validation split */
-    STREAM_SHUFFLE = 3,  /* step = epoch */
-    STREAM_DROPOUT = 4,  /* step = training step, index = layer and position */
-    STREAM_AUGMENT = 5   /* step = epoch, index = image and draw */
+    STREAM_INIT = 1,    /* step = parameter tensor, index = element */
+    STREAM_SPLIT = 2,   /* validation split */
+    STREAM_SHUFFLE = 3, /* step = epoch */
+    STREAM_DROPOUT = 4, /* step = training step, index = layer and position */
+    STREAM_AUGMENT = 5  /* step = epoch, index = image and draw */
 } RandomStream;
 
 /* Where in the space of random numbers to look; pass by value. */
