@@ -1,0 +1,117 @@
+/* Matrix products: C[m,n] = A[m,k]·B[k,n], or += , one kernel behind them all.
+ *
+ * All products of the network come here: dense layers forward and backward,
+ * convolutions (an operand may be produced by a packing function that reads
+ * image patches), recurrent cells, attention. C is row-major with ldc floats
+ * from row to row; A and B are any strided matrices.
+ *
+ * THE SUMMATION LAW. Element C[i,j] is one chain
+ *
+ *     c = start;  for p = 0 .. k-1:  c = madd(A[i,p], B[p,j], c)
+ *
+ * in ascending p, where start is C[i,j] (accumulate) or +0. Nothing below may
+ * add partial sums: a chain that is interrupted goes on from the value in C.
+ * Hence blocking, tile, packing and threads never change a bit.
+ *
+ * HOW. C is cut into strips of nr columns, a strip into tiles of mr rows. A
+ * tile lives in registers while its chain runs over one block of k:
+ *
+ *                     k_block                nr
+ *                  +-----------+           +----+
+ *     A panel   mr | a a a a … |        k  | b  |   B panel, packed,
+ *     (L2)         +-----------+           | b  |   stays in L1 for all
+ *               mr |           |           | b  |   rows of the strip
+ *                  +-----------+           | …  |
+ *                        …                 +----+
+ *
+ *     packed A: a[(p)·mr + row]   one panel after the other, k_block·mr each
+ *     packed B: b[(p)·nr + column]
+ *
+ * The lanes of a panel that lie outside the matrix are packed as zeros, and
+ * tiles that stick out of C run in a small buffer: there is one inner loop.
+ * A whose rows are contiguous in k is read in place, without packing.
+ *
+ * Threads: C is cut into rectangles, one task each, every task with its own
+ * packing space. Small products stay on the caller.
+ */
+#ifndef SOMA_KERNELS_GEMM_H
+#define SOMA_KERNELS_GEMM_H
+
+#include "base/arena.h"
+#include "base/pool.h"
+#include "base/types.h"
+
+/* Produce one panel of an operand: lane i, step p goes to
+ *
+ *     panel[p·width + i]      i < width, p < n_k
+ *
+ * for the operand's lanes first_lane + i and steps first_k + p; zeros for
+ * i >= n_lanes. A lane is a row of A or a column of B. Runs on any thread. */
+typedef void GemmPack(const void *context, int first_lane, int n_lanes,
+                      int first_k, int n_k, int width, float *panel);
+
+/* A matrix as an operand: element (row, col) is
+ * data[row·row_stride + col·col_stride], or, when `pack` is set, whatever
+ * pack(context, …) produces (data and strides are then not used). */
+typedef struct Matrix {
+    const float *data;
+    size_t row_stride, col_stride;
+    GemmPack *pack;
+    const void *context;
+} Matrix;
+
+/* A row-major matrix, `stride` floats from row to row. */
+static inline Matrix matrix_rows(const float *data, size_t stride) {
+    return (Matrix){.data = data, .row_stride = stride, .col_stride = 1};
+}
+
+/* The transpose of a row-major matrix with `stride` floats from row to row. */
+static inline Matrix matrix_transposed(const float *data, size_t stride) {
+    return (Matrix){.data = data, .row_stride = 1, .col_stride = stride};
+}
+
+/* A matrix that exists only as panels made by `pack`. */
+static inline Matrix matrix_packed_by(GemmPack *pack, const void *context) {
+    return (Matrix){.pack = pack, .context = context};
+}
+
+/* Packing space and the chosen tile. One per trainer; not shared between
+ * products that run at the same time. Memory is the arena's. */
+typedef struct GemmWork {
+    float *space; /* n_slots times the space of one task */
+    int n_slots;
+    int tile; /* index of the tile in use, 0 .. gemm_tile_count()-1 */
+} GemmWork;
+
+/* Take the packing space for products on up to `n_threads` threads from the
+ * arena (measure or bind) and choose this build's default tile. */
+void gemm_work_bind(GemmWork *work, Arena *arena, int n_threads);
+
+/* C = A·B, or C += A·B when `accumulate`.
+ *
+ *   a  m x k     b  k x n     c[m,n], row-major, ldc >= n
+ *
+ * m, n, k >= 0; with k = 0, C is cleared or left alone. c must not overlap a
+ * or b. `pool` may be NULL: then the caller works alone. Never allocates,
+ * cannot fail. Cost: 2·m·n·k flops. Checked by test_gemm. */
+void gemm(Pool *pool, const GemmWork *work, int m, int n, int k, Matrix a,
+          Matrix b, float *c, size_t ldc, bool accumulate);
+
+/* ---- choosing a tile ---------------------------------------------------- */
+
+/* How many tiles are compiled in. All give the same bits. */
+int gemm_tile_count(void);
+
+/* "6x8": rows by columns of tile `tile`. */
+const char *gemm_tile_name(int tile);
+
+/* Run tile `tile` for a fixed amount of work, GEMM_TRIAL_FLOPS, on panels
+ * that stay in the first-level cache. Whoever owns a clock calls this a few
+ * times per tile (the first calls may run in the engine's baseline tier),
+ * keeps the least time, and sets work->tile to the fastest. Overwrites the
+ * packing space. */
+void gemm_trial(const GemmWork *work, int tile);
+
+enum { GEMM_TRIAL_FLOPS = 1 << 25 };
+
+#endif

@@ -1,0 +1,192 @@
+/* The vector vocabulary: four floats at a time, on every target.
+ *
+ * The only file that names an intrinsic. Kernels are written once, in these
+ * words; what differs between the targets is stated here:
+ *
+ *   exact    wasm SIMD128        madd is a multiply, then an add
+ *   fast     + relaxed SIMD      madd may round once (SOMA_RELAXED)
+ *   native   vector extensions   madd as in exact: the same bits, given
+ *                                -ffp-contract=off; with SOMA_NATIVE_FMA it
+ *                                is one fused operation (for benchmarks only)
+ *
+ * Arithmetic uses the operators of the GCC and Clang vector extensions (+ - *
+ * / and the comparisons, whose result is a mask of all ones or zeros per
+ * lane), so f32x4 and i32x4 are distinct types on all targets. Loads and
+ * stores need no alignment.
+ */
+#ifndef SOMA_KERNELS_SIMD_H
+#define SOMA_KERNELS_SIMD_H
+
+#include "base/types.h"
+
+#include <string.h>
+
+#ifdef __wasm_simd128__
+#include <wasm_simd128.h>
+#endif
+
+#if defined(__wasm_relaxed_simd__) && !defined(SOMA_RELAXED)
+#define SOMA_RELAXED 1
+#endif
+
+typedef float f32x4 __attribute__((vector_size(16)));
+typedef int32_t i32x4 __attribute__((vector_size(16)));
+
+/* Inline even where the caller is large: the tiles depend on it. */
+#define SIMD_INLINE static inline __attribute__((always_inline))
+
+/* ---- make, load, store ------------------------------------------------- */
+
+SIMD_INLINE f32x4 f32x4_zero(void) { return (f32x4){0}; }
+
+SIMD_INLINE f32x4 f32x4_splat(float x) { return (f32x4){x, x, x, x}; }
+
+SIMD_INLINE i32x4 i32x4_splat(int32_t x) { return (i32x4){x, x, x, x}; }
+
+SIMD_INLINE f32x4 f32x4_load(const float *p) {
+    f32x4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+SIMD_INLINE void f32x4_store(float *p, f32x4 v) { memcpy(p, &v, sizeof v); }
+
+/* All lanes = *p. */
+SIMD_INLINE f32x4 f32x4_load_splat(const float *p) { return f32x4_splat(*p); }
+
+/* The first `count` lanes (0..4) from p, the others zero: reads nothing past
+ * p[count-1], so a loop's tail can use the loop's own arithmetic. */
+SIMD_INLINE f32x4 f32x4_load_part(const float *p, size_t count) {
+    f32x4 v = {0};
+    memcpy(&v, p, count * sizeof(float));
+    return v;
+}
+
+/* The first `count` lanes (0..4) to p. */
+SIMD_INLINE void f32x4_store_part(float *p, f32x4 v, size_t count) {
+    memcpy(p, &v, count * sizeof(float));
+}
+
+/* Four bytes as floats 0 .. 255. */
+SIMD_INLINE f32x4 f32x4_load_bytes(const uint8_t *p) {
+#ifdef __wasm_simd128__
+    const v128_t bytes = wasm_v128_load32_zero(p);
+    const v128_t halves = wasm_u16x8_extend_low_u8x16(bytes);
+    const v128_t words = wasm_u32x4_extend_low_u16x8(halves);
+    return (f32x4)wasm_f32x4_convert_i32x4(words);
+#else
+    return (f32x4){p[0], p[1], p[2], p[3]};
+#endif
+}
+
+/* ---- arithmetic -------------------------------------------------------- */
+
+/* a·b + c: the one operation of every product. */
+SIMD_INLINE f32x4 f32x4_madd(f32x4 a, f32x4 b, f32x4 c) {
+#if defined(__wasm_simd128__) && defined(SOMA_RELAXED)
+    return __builtin_wasm_relaxed_madd_f32x4(a, b, c);
+#elif defined(SOMA_NATIVE_FMA)
+    f32x4 sum;
+    for (int i = 0; i < 4; i++) sum[i] = __builtin_fmaf(a[i], b[i], c[i]);
+    return sum;
+#else
+    return a * b + c;
+#endif
+}
+
+/* b where a < b, else a: a NaN in a stays, one in b is passed over. */
+SIMD_INLINE f32x4 f32x4_max(f32x4 a, f32x4 b) {
+#ifdef __wasm_simd128__
+    return (f32x4)wasm_f32x4_pmax((v128_t)a, (v128_t)b);
+#else
+    const i32x4 take = a < b;
+    return (f32x4)((take & (i32x4)b) | (~take & (i32x4)a));
+#endif
+}
+
+/* b where b < a, else a: a NaN in a stays, one in b is passed over. */
+SIMD_INLINE f32x4 f32x4_min(f32x4 a, f32x4 b) {
+#ifdef __wasm_simd128__
+    return (f32x4)wasm_f32x4_pmin((v128_t)a, (v128_t)b);
+#else
+    const i32x4 take = b < a;
+    return (f32x4)((take & (i32x4)b) | (~take & (i32x4)a));
+#endif
+}
+
+SIMD_INLINE f32x4 f32x4_sqrt(f32x4 a) {
+#ifdef __wasm_simd128__
+    return (f32x4)wasm_f32x4_sqrt((v128_t)a);
+#else
+    f32x4 root;
+    for (int i = 0; i < 4; i++) root[i] = __builtin_sqrtf(a[i]);
+    return root;
+#endif
+}
+
+SIMD_INLINE f32x4 f32x4_abs(f32x4 a) {
+    return (f32x4)((i32x4)a & i32x4_splat(INT32_MAX));
+}
+
+/* Integers as floats, rounded to nearest. */
+SIMD_INLINE f32x4 f32x4_from_i32x4(i32x4 a) {
+    return __builtin_convertvector(a, f32x4);
+}
+
+/* ---- masks and bits ---------------------------------------------------- */
+
+/* a where the mask's bits are set, else b. */
+SIMD_INLINE f32x4 f32x4_select(i32x4 mask, f32x4 a, f32x4 b) {
+#ifdef __wasm_simd128__
+    return (f32x4)wasm_v128_bitselect((v128_t)a, (v128_t)b, (v128_t)mask);
+#else
+    return (f32x4)((mask & (i32x4)a) | (~mask & (i32x4)b));
+#endif
+}
+
+/* a where the mask's bits are set, else +0. */
+SIMD_INLINE f32x4 f32x4_keep(i32x4 mask, f32x4 a) {
+    return (f32x4)(mask & (i32x4)a);
+}
+
+/* Is any bit set? */
+SIMD_INLINE bool i32x4_any(i32x4 a) {
+#ifdef __wasm_simd128__
+    return wasm_v128_any_true((v128_t)a);
+#else
+    return (a[0] | a[1] | a[2] | a[3]) != 0;
+#endif
+}
+
+/* ---- across lanes ------------------------------------------------------ */
+
+/* (0 + 2) + (1 + 3): always this order. */
+SIMD_INLINE float f32x4_sum(f32x4 a) {
+    return (a[0] + a[2]) + (a[1] + a[3]);
+}
+
+/* The largest lane; which NaNs show is not defined. */
+SIMD_INLINE float f32x4_max_lane(f32x4 a) {
+    const float low = a[0] < a[1] ? a[1] : a[0];
+    const float high = a[2] < a[3] ? a[3] : a[2];
+    return low < high ? high : low;
+}
+
+/* Turn four rows into four columns, in place. */
+SIMD_INLINE void f32x4_transpose(f32x4 row[4]) {
+    const f32x4 a = row[0], b = row[1], c = row[2], d = row[3];
+#ifdef __clang__
+    const f32x4 ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    const f32x4 ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const f32x4 cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    const f32x4 cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    row[0] = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
+    row[1] = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+    row[2] = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+    row[3] = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+#else
+    for (int i = 0; i < 4; i++) row[i] = (f32x4){a[i], b[i], c[i], d[i]};
+#endif
+}
+
+#endif
