@@ -1,0 +1,17 @@
+# Fuzz targets: each tests/fuzz/fuzz_NAME.c with libFuzzer; seeds lie in
+# tests/fuzz/seeds/NAME. Needs clang. Running them: tests/run.sh.
+
+if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+  message(FATAL_ERROR "fuzz targets need clang (preset native-fuzz)")
+endif()
+target_compile_options(soma_flags INTERFACE -fsanitize=fuzzer-no-link)
+
+file(GLOB fuzz_sources CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
+foreach(source IN LISTS fuzz_sources)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE core m)
+  # libFuzzer's own entry point has no prototype.
+  target_compile_options(${name} PRIVATE -Wno-missing-prototypes)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+endforeach()

@@ -1,0 +1,79 @@
+# The module that the page loads: build/engine/soma-<build>.{mjs,wasm}, and with
+# old Emscripten a soma-<build>.worker.js beside the builds with threads.
+#
+# Everything that depends on Emscripten's version is decided here.
+
+set(threads OFF)
+if(SOMA_BUILD MATCHES "-threads$")
+  set(threads ON)
+endif()
+set(relaxed OFF)
+if(SOMA_BUILD MATCHES "^fast")
+  set(relaxed ON)
+endif()
+
+execute_process(COMMAND "${CMAKE_C_COMPILER}" -dumpversion
+                OUTPUT_VARIABLE emcc_version OUTPUT_STRIP_TRAILING_WHITESPACE)
+message(STATUS "Emscripten ${emcc_version}, build ${SOMA_BUILD}")
+
+target_compile_options(soma_flags INTERFACE -msimd128)
+if(threads)
+  target_compile_options(soma_flags INTERFACE -pthread)
+endif()
+if(relaxed)
+  target_compile_definitions(soma_flags INTERFACE SOMA_RELAXED=1)
+  include(relaxed)
+endif()
+
+if(NOT EXISTS "${CMAKE_SOURCE_DIR}/src/api/exports.c")
+  message(STATUS "No src/api/exports.c: only the library is built")
+  return()
+endif()
+
+set(exports "${CMAKE_SOURCE_DIR}/src/api/exports.txt")
+set(engine_dir "${CMAKE_SOURCE_DIR}/build/engine")
+add_executable(soma src/api/exports.c)
+target_link_libraries(soma PRIVATE core)
+set_target_properties(soma PROPERTIES
+  OUTPUT_NAME "soma-${SOMA_BUILD}" SUFFIX ".mjs"
+  RUNTIME_OUTPUT_DIRECTORY "${engine_dir}"
+  LINK_DEPENDS "${exports}")
+
+target_link_options(soma PRIVATE
+  "-sEXPORTED_FUNCTIONS=@${exports}"
+  -sMODULARIZE -sEXPORT_ES6          # one factory function, as an ES module
+  -sENVIRONMENT=web,worker,node
+  -sALLOW_MEMORY_GROWTH              # a network may need more than we guess
+  -sABORTING_MALLOC=0                # no memory is a Status, not a trap
+  -sFILESYSTEM=0
+  -sEXIT_RUNTIME=0
+  -sASSERTIONS=0
+  -sDYNAMIC_EXECUTION=0              # strict Content-Security-Policy: no eval
+  -sINCOMING_MODULE_JS_API=instantiateWasm,locateFile,mainScriptUrlOrBlob,print,printErr
+  -Wno-pthreads-mem-growth)
+if(threads)
+  # JavaScript says before the start how many helpers may be wanted. They are
+  # loaded by then, so that pthread_create need not wait for an event loop.
+  target_link_options(soma PRIVATE -pthread -sMAXIMUM_MEMORY=1GB
+    "-sPTHREAD_POOL_SIZE=Module['helpers']" -sPTHREAD_POOL_SIZE_STRICT=2)
+else()
+  target_link_options(soma PRIVATE -sMAXIMUM_MEMORY=2GB)
+endif()
+if(emcc_version VERSION_LESS 3.1.27)
+  target_link_options(soma PRIVATE -sTOTAL_STACK=512KB)
+else()
+  target_link_options(soma PRIVATE -sSTACK_SIZE=512KB)
+endif()
+if(threads)
+  target_link_options(soma PRIVATE -sDEFAULT_PTHREAD_STACK_SIZE=262144)
+endif()
+if(relaxed)
+  target_link_options(soma PRIVATE ${relaxed_link_options})
+endif()
+
+# Debian's emcc runs node scripts that look for Debian's acorn; a node from
+# elsewhere only finds it when told.
+if(EXISTS /usr/share/nodejs/acorn)
+  set_property(TARGET soma PROPERTY RULE_LAUNCH_LINK
+    "${CMAKE_COMMAND} -E env NODE_PATH=/usr/share/nodejs")
+endif()
