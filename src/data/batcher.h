@@ -141,7 +141,7 @@ BatcherPosition batcher_position(const Batcher *batcher);
 
 /* Go to a position that batcher_position gave, here or in an earlier session
  * with the same settings; a batch in work is dropped. STATUS_OUT_OF_RANGE,
- * with nothing changed, when the row is not one of the epoch's. */
+ * with nothing changed, when no batch of an epoch begins at the row. */
 Status batcher_seek(Batcher *batcher, BatcherPosition position, Fault *fault);
 
 #endif
