@@ -1,0 +1,73 @@
+#include "nn/input.h"
+
+#include <string.h>
+
+#include "base/types.h"
+#include "kernels/elementwise.h"
+
+/* Above this share of non-zero pixels the dense product is the faster one. */
+static const float MAX_DENSITY = 0.5f;
+
+enum { ROWS_PER_TASK = 16 };
+
+void input_bind(Input *input, Arena *arena, int max_rows, InputScaling scaling,
+                bool reads_sparse) {
+    const float mean = 0.1307f, deviation = 0.3081f;
+    const bool standard = scaling == INPUT_STANDARD;
+    *input = (Input){
+        .max_rows = max_rows,
+        .scale = standard ? 1 / deviation : 1,
+        .shift = standard ? -mean / deviation : 0,
+        .may_be_sparse = reads_sparse && !standard,
+    };
+    input->dense = arena_floats(arena, (size_t)max_rows * IMAGE_PIXELS);
+    if (input->may_be_sparse)
+        sparse_batch_bind(&input->batch, arena, max_rows, IMAGE_PIXELS,
+                          MAX_DENSITY);
+}
+
+/* x = x·scale + shift, where that is not the identity. */
+static void standardise(const Input *input, size_t count, float *x) {
+    if (input->scale == 1 && input->shift == 0) return;
+    for (size_t i = 0; i < count; i++)
+        x[i] = x[i] * input->scale + input->shift;
+}
+
+typedef struct BytesJob {
+    const Input *input;
+    const uint8_t *const *pixels;
+    int rows;
+} BytesJob;
+
+static void bytes_task(void *context, int task) {
+    const BytesJob *const job = context;
+    const int end = int_min((task + 1) * ROWS_PER_TASK, job->rows);
+    for (int n = task * ROWS_PER_TASK; n < end; n++) {
+        float *const row = job->input->dense + (size_t)n * IMAGE_PIXELS;
+        elementwise_from_bytes(IMAGE_PIXELS, job->pixels[n], 1 / 255.0f, row);
+        standardise(job->input, IMAGE_PIXELS, row);
+    }
+}
+
+void input_load_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
+                      int rows) {
+    assert(rows >= 0 && rows <= input->max_rows);
+    input->sparse =
+        input->may_be_sparse &&
+        sparse_from_bytes(&input->batch, pixels, rows, 1 / 255.0f);
+    if (input->sparse) return;
+    BytesJob job = {.input = input, .pixels = pixels, .rows = rows};
+    pool_run(pool, (rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK, bytes_task,
+             &job);
+}
+
+void input_load_floats(Input *input, const float *pixels, int rows) {
+    assert(rows >= 0 && rows <= input->max_rows);
+    const size_t count = (size_t)rows * IMAGE_PIXELS;
+    input->sparse = input->may_be_sparse &&
+                    sparse_from_floats(&input->batch, pixels, IMAGE_PIXELS,
+                                       rows);
+    if (input->sparse || count == 0) return;
+    memcpy(input->dense, pixels, count * sizeof(float));
+    standardise(input, count, input->dense);
+}

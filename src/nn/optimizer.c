@@ -1,0 +1,191 @@
+#include "nn/optimizer.h"
+
+#include <string.h>
+
+#include "kernels/simd.h"
+
+int optimizer_slots(OptimizerKind kind) {
+    switch (kind) {
+    case OPTIMIZER_MOMENTUM:
+    case OPTIMIZER_NESTEROV:
+    case OPTIMIZER_RMSPROP: return 1;
+    case OPTIMIZER_ADAM:
+    case OPTIMIZER_ADAMW: return 2;
+    case OPTIMIZER_SGD:
+    case OPTIMIZER_COUNT: break;
+    }
+    return 0;
+}
+
+void optimizer_bind(Optimizer *optimizer, Arena *arena,
+                    const OptimizerSettings *settings, size_t size) {
+    *optimizer = (Optimizer){.settings = *settings, .size = size};
+    for (int i = 0; i < optimizer_slots(settings->kind); i++)
+        optimizer->slot[i] = arena_floats(arena, size);
+    optimizer->power1 = optimizer->power2 = 1;
+}
+
+void optimizer_reset(Optimizer *optimizer) {
+    for (int i = 0; i < optimizer_slots(optimizer->settings.kind); i++)
+        memset(optimizer->slot[i], 0, optimizer->size * sizeof(float));
+    optimizer->power1 = optimizer->power2 = 1;
+}
+
+void optimizer_begin(Optimizer *optimizer, double rate, double clip) {
+    const OptimizerSettings *const s = &optimizer->settings;
+    optimizer->power1 *= s->beta1;
+    optimizer->power2 *= s->beta2;
+    const bool adam = s->kind == OPTIMIZER_ADAM || s->kind == OPTIMIZER_ADAMW;
+    const double correction1 = adam ? 1 - optimizer->power1 : 1;
+    const double correction2 = adam ? 1 - optimizer->power2 : 1;
+    optimizer->step = (OptimizerStep){
+        .rate = (float)(rate / correction1),
+        .clip = (float)clip,
+        .l1 = (float)s->l1,
+        .l2 = (float)s->l2,
+        .shrink = (float)(1 - rate * s->decay),
+        .momentum = (float)s->momentum,
+        .alpha = (float)s->alpha,
+        .one_minus_alpha = (float)(1 - s->alpha),
+        .beta1 = (float)s->beta1,
+        .one_minus_beta1 = (float)(1 - s->beta1),
+        .beta2 = (float)s->beta2,
+        .one_minus_beta2 = (float)(1 - s->beta2),
+        .root_correction = (float)(1 / __builtin_sqrt(correction2)),
+        .epsilon = (float)s->epsilon,
+    };
+}
+
+/* ==== One vector of four weights ======================================== */
+
+/* −1, 0 or 1 for each lane. */
+static inline f32x4 sign(f32x4 w) {
+    const f32x4 one = f32x4_splat(1);
+    return f32x4_keep(w > 0, one) - f32x4_keep(w < 0, one);
+}
+
+/* g = clip·∇ + l2·w + l1·sign(w) */
+static inline f32x4 regularised(const OptimizerStep *s, f32x4 gradient,
+                                f32x4 w, bool penalised) {
+    const f32x4 g = gradient * f32x4_splat(s->clip);
+    if (!penalised) return g;
+    return f32x4_madd(f32x4_splat(s->l1), sign(w),
+                      f32x4_madd(f32x4_splat(s->l2), w, g));
+}
+
+static inline f32x4 momentum_direction(const OptimizerStep *s, bool nesterov,
+                                       f32x4 g, float *velocity) {
+    const f32x4 mu = f32x4_splat(s->momentum);
+    const f32x4 v = f32x4_madd(mu, f32x4_load(velocity), g);
+    f32x4_store(velocity, v);
+    return nesterov ? f32x4_madd(mu, v, g) : v;
+}
+
+static inline f32x4 rmsprop_direction(const OptimizerStep *s, f32x4 g,
+                                      float *mean_square) {
+    const f32x4 square = g * g * f32x4_splat(s->one_minus_alpha);
+    const f32x4 mean =
+        f32x4_madd(f32x4_splat(s->alpha), f32x4_load(mean_square), square);
+    f32x4_store(mean_square, mean);
+    return g / (f32x4_sqrt(mean) + f32x4_splat(s->epsilon));
+}
+
+static inline f32x4 adam_direction(const OptimizerStep *s, f32x4 g,
+                                   float *first, float *second) {
+    const f32x4 m =
+        f32x4_madd(f32x4_splat(s->beta1), f32x4_load(first),
+                   g * f32x4_splat(s->one_minus_beta1));
+    const f32x4 v =
+        f32x4_madd(f32x4_splat(s->beta2), f32x4_load(second),
+                   g * g * f32x4_splat(s->one_minus_beta2));
+    f32x4_store(first, m);
+    f32x4_store(second, v);
+    return m / f32x4_madd(f32x4_sqrt(v), f32x4_splat(s->root_correction),
+                          f32x4_splat(s->epsilon));
+}
+
+/* Four weights; slots are updated in place. `kind`, `plain` (no clipping, no
+ * penalty) and `penalised` are constants at every call, so each instance is
+ * straight code. */
+static inline __attribute__((always_inline)) void
+update_vector(OptimizerKind kind, bool plain, bool penalised,
+              const OptimizerStep *s, float *weight, const float *gradient,
+              float *slot0, float *slot1) {
+    f32x4 w = f32x4_load(weight);
+    f32x4 g = f32x4_load(gradient);
+    if (!plain) {
+        g = regularised(s, g, w, penalised);
+        if (penalised) w = w * f32x4_splat(s->shrink);
+    }
+    f32x4 direction = g;
+    if (kind == OPTIMIZER_MOMENTUM || kind == OPTIMIZER_NESTEROV)
+        direction =
+            momentum_direction(s, kind == OPTIMIZER_NESTEROV, g, slot0);
+    else if (kind == OPTIMIZER_RMSPROP)
+        direction = rmsprop_direction(s, g, slot0);
+    else if (kind == OPTIMIZER_ADAM)
+        direction = adam_direction(s, g, slot0, slot1);
+    f32x4_store(weight, f32x4_madd(f32x4_splat(-s->rate), direction, w));
+}
+
+/* ==== Ranges ============================================================ */
+
+/* Weights 0 .. count-1; the last one to three go through a padded copy, so
+ * that they see the same arithmetic as the others. */
+static inline __attribute__((always_inline)) void
+update_range(OptimizerKind kind, bool plain, bool penalised,
+             const OptimizerStep *s, size_t count, float *w, const float *g,
+             float *slot0, float *slot1) {
+    const size_t whole = count / 4 * 4;
+    for (size_t i = 0; i < whole; i += 4)
+        update_vector(kind, plain, penalised, s, w + i, g + i,
+                      slot0 != NULL ? slot0 + i : NULL,
+                      slot1 != NULL ? slot1 + i : NULL);
+    const size_t rest_bytes = (count - whole) * sizeof(float);
+    if (rest_bytes == 0) return;
+    float tail[4][4] = {{0}};
+    memcpy(tail[0], w + whole, rest_bytes);
+    memcpy(tail[1], g + whole, rest_bytes);
+    if (slot0 != NULL) memcpy(tail[2], slot0 + whole, rest_bytes);
+    if (slot1 != NULL) memcpy(tail[3], slot1 + whole, rest_bytes);
+    update_vector(kind, plain, penalised, s, tail[0], tail[1], tail[2],
+                  tail[3]);
+    memcpy(w + whole, tail[0], rest_bytes);
+    if (slot0 != NULL) memcpy(slot0 + whole, tail[2], rest_bytes);
+    if (slot1 != NULL) memcpy(slot1 + whole, tail[3], rest_bytes);
+}
+
+/* One compiled instance for each (kind, plain, penalised). */
+#define UPDATE_KIND(kind)                                                      \
+    if (plain)                                                                 \
+        update_range(kind, true, false, s, count, weight, gradient, slot0,     \
+                     slot1);                                                   \
+    else if (penalised)                                                        \
+        update_range(kind, false, true, s, count, weight, gradient, slot0,     \
+                     slot1);                                                   \
+    else                                                                       \
+        update_range(kind, false, false, s, count, weight, gradient, slot0,    \
+                     slot1);                                                   \
+    return
+
+void optimizer_update(const Optimizer *optimizer, size_t offset, size_t count,
+                      float *weight, const float *gradient, bool penalised) {
+    assert(offset + count <= optimizer->size);
+    const OptimizerStep *const s = &optimizer->step;
+    const bool plain =
+        s->clip == 1 &&
+        (!penalised || (s->l1 == 0 && s->l2 == 0 && s->shrink == 1));
+    float *const slot0 =
+        optimizer->slot[0] != NULL ? optimizer->slot[0] + offset : NULL;
+    float *const slot1 =
+        optimizer->slot[1] != NULL ? optimizer->slot[1] + offset : NULL;
+    switch (optimizer->settings.kind) {
+    case OPTIMIZER_SGD: UPDATE_KIND(OPTIMIZER_SGD);
+    case OPTIMIZER_MOMENTUM: UPDATE_KIND(OPTIMIZER_MOMENTUM);
+    case OPTIMIZER_NESTEROV: UPDATE_KIND(OPTIMIZER_NESTEROV);
+    case OPTIMIZER_RMSPROP: UPDATE_KIND(OPTIMIZER_RMSPROP);
+    case OPTIMIZER_ADAM:
+    case OPTIMIZER_ADAMW: UPDATE_KIND(OPTIMIZER_ADAM);
+    case OPTIMIZER_COUNT: break;
+    }
+}
