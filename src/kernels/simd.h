@@ -133,6 +133,12 @@ SIMD_INLINE f32x4 f32x4_from_i32x4(i32x4 a) {
     return __builtin_convertvector(a, f32x4);
 }
 
+/* -1, 0 or +1; a NaN gives 0. */
+SIMD_INLINE f32x4 f32x4_sign(f32x4 a) {
+    /* A mask is -1 where it is set. */
+    return f32x4_from_i32x4((a < f32x4_zero()) - (a > f32x4_zero()));
+}
+
 /* ---- masks and bits ---------------------------------------------------- */
 
 /* a where the mask's bits are set, else b. */

@@ -1,0 +1,379 @@
+/* Method. gemm cuts C into rectangles, one task each. A task walks
+ *
+ *     for each block of k          the chain goes on from the value in C
+ *       for each block of rows     A packed, or read in place
+ *         for each strip           B packed just before use: it is in L1
+ *           run_strip              tiles of mr x nr, one below the other
+ *
+ * so that a block of A stays in the second-level cache while the strips pass
+ * over it, and each panel of B is used as soon as it is written.
+ *
+ * Source of the scheme: Goto and van de Geijn, "Anatomy of high-performance
+ * matrix multiplication", 2008; Van Zee and van de Geijn, "BLIS", 2015.
+ */
+#include "kernels/gemm.h"
+
+#include "kernels/simd.h"
+
+/* Blocks: A takes at most ROWS x DEPTH floats (256 KB), a panel of B at most
+ * DEPTH x NR_MAX (16 KB). */
+enum { DEPTH = 256, ROWS = 256, MR_MAX = 8, NR_MAX = 16, NV_MAX = 4 };
+
+/* The packing space of one task, in floats. */
+enum { SLOT_A = (ROWS + MR_MAX) * DEPTH, SLOT_B = DEPTH * NR_MAX };
+enum { SLOT_FLOATS = SLOT_A + SLOT_B };
+
+/* Tasks per thread, so that a thread whose core is busy elsewhere leaves its
+ * share to the others. */
+enum { TASKS_PER_THREAD = 2 };
+
+/* ---- the tile ----------------------------------------------------------- */
+
+/* One strip of C for one block of k: m x n, n at most the tile's width. */
+typedef struct Strip {
+    int m, n, k;
+    const float *a;  /* packed panels, or rows in place */
+    size_t a_stride; /* in place: floats from row to row; packed: not used */
+    const float *b;
+    size_t b_stride; /* floats from step to step */
+    float *c;
+    size_t ldc;
+    bool from_c; /* go on from C, or start from zero */
+} Strip;
+
+/* The inner loop: mr rows of 4·nv columns over k steps. Row r of A at step p
+ * is a[r][p·a_step]. With constant mr, nv, all of acc lives in registers. */
+SIMD_INLINE void run_tile(int mr, int nv, int k, const float *const *a,
+                          size_t a_step, const float *b, size_t b_step,
+                          float *c, size_t ldc, bool from_c) {
+    f32x4 acc[MR_MAX][NV_MAX];
+    for (int r = 0; r < mr; r++)
+        for (int v = 0; v < nv; v++)
+            acc[r][v] = from_c ? f32x4_load(c + (size_t)r * ldc + 4 * v)
+                               : f32x4_zero();
+    for (size_t p = 0; p < (size_t)k; p++) {
+        f32x4 row[NV_MAX];
+        for (int v = 0; v < nv; v++) row[v] = f32x4_load(b + p * b_step + 4 * v);
+        for (int r = 0; r < mr; r++) {
+            const f32x4 x = f32x4_load_splat(a[r] + p * a_step);
+            for (int v = 0; v < nv; v++)
+                acc[r][v] = f32x4_madd(x, row[v], acc[r][v]);
+        }
+    }
+    for (int r = 0; r < mr; r++)
+        for (int v = 0; v < nv; v++)
+            f32x4_store(c + (size_t)r * ldc + 4 * v, acc[r][v]);
+}
+
+/* Copy m x n floats from one stride to another. */
+static void copy_rectangle(int m, int n, const float *from, size_t from_stride,
+                           float *to, size_t to_stride) {
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++)
+            to[(size_t)i * to_stride + (size_t)j] =
+                from[(size_t)i * from_stride + (size_t)j];
+}
+
+/* All tiles of a strip. One that sticks out of C runs in `edge`; rows of A in
+ * place that do not exist are stood in for by the last one. */
+SIMD_INLINE void run_strip(const Strip *s, int mr, int nv, bool packed) {
+    float edge[MR_MAX * NR_MAX];
+    const int nr = 4 * nv;
+    for (int i = 0; i < s->m; i += mr) {
+        const int rows = int_min(mr, s->m - i);
+        const bool whole = rows == mr && s->n == nr;
+        float *const c = s->c + (size_t)i * s->ldc;
+        const float *a[MR_MAX];
+        for (int r = 0; r < mr; r++)
+            a[r] = packed ? s->a + (size_t)i * (size_t)s->k + r
+                          : s->a + (size_t)(i + int_min(r, rows - 1)) *
+                                       s->a_stride;
+        if (!whole && s->from_c)
+            copy_rectangle(rows, s->n, c, s->ldc, edge, (size_t)nr);
+        run_tile(mr, nv, s->k, a, packed ? (size_t)mr : 1, s->b, s->b_stride,
+                 whole ? c : edge, whole ? s->ldc : (size_t)nr, s->from_c);
+        if (!whole) copy_rectangle(rows, s->n, edge, (size_t)nr, c, s->ldc);
+    }
+}
+
+/* ---- the tiles compiled in ---------------------------------------------- */
+
+typedef void StripKernel(const Strip *strip);
+
+#define STRIP_KERNELS(mr, nv)                                                  \
+    static void strip_packed_##mr##_##nv(const Strip *s) {                     \
+        run_strip(s, mr, nv, true);                                            \
+    }                                                                          \
+    static void strip_placed_##mr##_##nv(const Strip *s) {                     \
+        run_strip(s, mr, nv, false);                                           \
+    }
+STRIP_KERNELS(4, 1)
+STRIP_KERNELS(4, 2)
+STRIP_KERNELS(4, 3)
+STRIP_KERNELS(4, 4)
+STRIP_KERNELS(6, 1)
+STRIP_KERNELS(6, 2)
+STRIP_KERNELS(8, 1)
+STRIP_KERNELS(8, 2)
+#undef STRIP_KERNELS
+
+#define PAIR(mr, nv) {strip_packed_##mr##_##nv, strip_placed_##mr##_##nv}
+
+/* A tile, and its narrower sisters for the last columns: kernel[nv-1]. */
+typedef struct Tile {
+    const char *name;
+    int mr, nv;
+    StripKernel *kernel[NV_MAX][2]; /* [][0] packed A, [][1] A in place */
+} Tile;
+
+static const Tile tiles[] = {
+    {"4x8", 4, 2, {PAIR(4, 1), PAIR(4, 2)}},
+    {"6x8", 6, 2, {PAIR(6, 1), PAIR(6, 2)}},
+    {"4x16", 4, 4, {PAIR(4, 1), PAIR(4, 2), PAIR(4, 3), PAIR(4, 4)}},
+    {"8x8", 8, 2, {PAIR(8, 1), PAIR(8, 2)}},
+};
+
+enum { TILE_COUNT = sizeof tiles / sizeof tiles[0], TILE_DEFAULT = 1 };
+
+int gemm_tile_count(void) { return TILE_COUNT; }
+
+const char *gemm_tile_name(int tile) {
+    assert(tile >= 0 && tile < TILE_COUNT);
+    return tiles[tile].name;
+}
+
+/* ---- packing ------------------------------------------------------------ */
+
+/* An operand seen as lanes (rows of A, columns of B) over steps of k. */
+typedef struct Operand {
+    const float *data;
+    size_t lane_stride, step_stride;
+    GemmPack *pack;
+    const void *context;
+} Operand;
+
+static Operand operand_a(Matrix m) {
+    return (Operand){m.data, m.row_stride, m.col_stride, m.pack, m.context};
+}
+
+static Operand operand_b(Matrix m) {
+    return (Operand){m.data, m.col_stride, m.row_stride, m.pack, m.context};
+}
+
+/* Lanes lie side by side in memory: copy `width` >= 4 floats a step, the last
+ * vector overlapping the one before where width is not a multiple of 4. */
+static void pack_side_by_side(const float *from, size_t step_stride, int n_k,
+                              int width, float *panel) {
+    for (int p = 0; p < n_k; p++, from += step_stride, panel += width) {
+        for (int i = 0; i + 4 < width; i += 4)
+            f32x4_store(panel + i, f32x4_load(from + i));
+        f32x4_store(panel + width - 4, f32x4_load(from + width - 4));
+    }
+}
+
+/* Each lane runs along memory: transpose four lanes by four steps at a time.
+ */
+static void pack_lanes_along(const float *from, size_t lane_stride, int n_k,
+                             int width, float *panel) {
+    for (int p = 0; p + 4 <= n_k; p += 4)
+        for (int i = 0; i < width; i += 4) {
+            const int lane = int_min(i, width - 4);
+            const float *const at = from + (size_t)lane * lane_stride + p;
+            f32x4 block[4];
+            for (size_t j = 0; j < 4; j++)
+                block[j] = f32x4_load(at + j * lane_stride);
+            f32x4_transpose(block);
+            for (int j = 0; j < 4; j++)
+                f32x4_store(panel + (p + j) * width + lane, block[j]);
+        }
+    for (int p = n_k & ~3; p < n_k; p++)
+        for (int i = 0; i < width; i++)
+            panel[p * width + i] = from[(size_t)i * lane_stride + (size_t)p];
+}
+
+/* Any strides, any number of lanes. */
+static void pack_general(const Operand *x, const float *from, int n_lanes,
+                         int n_k, int width, float *panel) {
+    for (int p = 0; p < n_k; p++)
+        for (int i = 0; i < width; i++)
+            panel[p * width + i] = i < n_lanes
+                                       ? from[(size_t)i * x->lane_stride +
+                                              (size_t)p * x->step_stride]
+                                       : 0.0f;
+}
+
+/* One panel of an operand, by the fastest way that fits. */
+static void pack_panel(const Operand *x, int lane, int n_lanes, int k, int n_k,
+                       int width, float *panel) {
+    if (x->pack != NULL) {
+        x->pack(x->context, lane, n_lanes, k, n_k, width, panel);
+        return;
+    }
+    const float *const from = x->data + (size_t)lane * x->lane_stride +
+                              (size_t)k * x->step_stride;
+    if (n_lanes == width && x->lane_stride == 1)
+        pack_side_by_side(from, x->step_stride, n_k, width, panel);
+    else if (n_lanes == width && x->step_stride == 1)
+        pack_lanes_along(from, x->lane_stride, n_k, width, panel);
+    else
+        pack_general(x, from, n_lanes, n_k, width, panel);
+}
+
+/* ---- one task ----------------------------------------------------------- */
+
+/* The whole product, shared by its tasks. */
+typedef struct Product {
+    const GemmWork *work;
+    const Tile *tile;
+    int m, n, k;
+    Operand a, b;
+    float *c;
+    size_t ldc;
+    bool accumulate;
+    int task_rows, task_columns; /* of a task's rectangle */
+    int grid_columns;            /* rectangles side by side */
+} Product;
+
+/* A rectangle of C: where it begins and how large it is. */
+typedef struct Rectangle {
+    int row, column, m, n;
+} Rectangle;
+
+/* The strips of one rectangle for k steps from k_at, for the rows that `s`
+ * describes; `s` holds all but the columns and B. */
+static void run_strips(const Product *g, Rectangle area, int k_at, Strip s,
+                       bool packed, float *b_panel) {
+    const int nr = 4 * g->tile->nv;
+    float *const c = s.c;
+    for (int j = 0; j < area.n; j += nr) {
+        s.n = int_min(nr, area.n - j);
+        const int nv = (s.n + 3) / 4;
+        pack_panel(&g->b, area.column + j, s.n, k_at, s.k, 4 * nv, b_panel);
+        s.b = b_panel;
+        s.b_stride = (size_t)(4 * nv);
+        s.c = c + j;
+        g->tile->kernel[nv - 1][packed ? 0 : 1](&s);
+    }
+}
+
+/* Rows i .. i+m-1 of the rectangle for k steps from k_at: A, then the strips.
+ */
+static void run_rows(const Product *g, Rectangle area, int k_at, int n_k,
+                     float *space) {
+    const int mr = g->tile->mr;
+    const bool packed = g->a.pack != NULL || g->a.step_stride != 1;
+    Strip s = {.m = area.m,
+               .k = n_k,
+               .c = g->c + (size_t)area.row * g->ldc + area.column,
+               .ldc = g->ldc,
+               .from_c = g->accumulate || k_at > 0};
+    if (packed) {
+        for (int i = 0; i < area.m; i += mr)
+            pack_panel(&g->a, area.row + i, int_min(mr, area.m - i), k_at, n_k,
+                       mr, space + (size_t)i * (size_t)n_k);
+        s.a = space;
+    } else {
+        s.a = g->a.data + (size_t)area.row * g->a.lane_stride + k_at;
+        s.a_stride = g->a.lane_stride;
+    }
+    run_strips(g, area, k_at, s, packed, space + SLOT_A);
+}
+
+/* Task number `task`: its rectangle of C, complete. */
+static void run_task(void *context, int task) {
+    const Product *const g = context;
+    const int row = task / g->grid_columns * g->task_rows;
+    const int column = task % g->grid_columns * g->task_columns;
+    const int m = int_min(g->task_rows, g->m - row);
+    const int n = int_min(g->task_columns, g->n - column);
+    float *const space = g->work->space + (size_t)task * SLOT_FLOATS;
+    for (int k_at = 0; k_at < g->k; k_at += DEPTH)
+        for (int i = 0; i < m; i += ROWS) {
+            const Rectangle area = {row + i, column, int_min(ROWS, m - i), n};
+            run_rows(g, area, k_at, int_min(DEPTH, g->k - k_at), space);
+        }
+}
+
+/* ---- the product -------------------------------------------------------- */
+
+void gemm_work_bind(GemmWork *work, Arena *arena, int n_threads) {
+    assert(n_threads >= 1);
+    work->n_slots = n_threads == 1 ? 1 : n_threads * TASKS_PER_THREAD;
+    work->space = arena_floats(arena, (size_t)work->n_slots * SLOT_FLOATS);
+    work->tile = TILE_DEFAULT;
+}
+
+/* C = 0: what is left of a product without terms. */
+static void clear_rows(int m, int n, float *c, size_t ldc) {
+    for (int i = 0; i < m; i++)
+        memset(c + (size_t)i * ldc, 0, (size_t)n * sizeof(float));
+}
+
+/* Cut C into at most `n_tasks` rectangles, along its longer side, at multiples
+ * of the tile. Returns how many there are. */
+static int cut(Product *g, int n_tasks) {
+    const int mr = g->tile->mr, nr = 4 * g->tile->nv;
+    const bool by_rows = g->m >= g->n;
+    const int length = by_rows ? g->m : g->n, unit = by_rows ? mr : nr;
+    const int units = (length + unit - 1) / unit;
+    const int each = (units + n_tasks - 1) / n_tasks * unit;
+    const int count = (length + each - 1) / each;
+    g->task_rows = by_rows ? each : g->m;
+    g->task_columns = by_rows ? g->n : each;
+    g->grid_columns = by_rows ? 1 : count;
+    return count;
+}
+
+/* Fewer multiply-adds than this stay on the caller: a fork and join costs some
+ * two microseconds, in which one thread does about 50,000. */
+static const int64_t THREADS_FROM = 200000;
+
+void gemm(Pool *pool, const GemmWork *work, int m, int n, int k, Matrix a,
+          Matrix b, float *c, size_t ldc, bool accumulate) {
+    assert(m >= 0 && n >= 0 && k >= 0 && ldc >= (size_t)n);
+    if (m == 0 || n == 0) return;
+    if (k == 0) {
+        if (!accumulate) clear_rows(m, n, c, ldc);
+        return;
+    }
+    Product g = {.work = work,
+                 .tile = &tiles[work->tile],
+                 .m = m,
+                 .n = n,
+                 .k = k,
+                 .a = operand_a(a),
+                 .b = operand_b(b),
+                 .c = c,
+                 .ldc = ldc,
+                 .accumulate = accumulate};
+    const bool alone = pool == NULL || pool_threads(pool) == 1 ||
+                       (int64_t)m * n * k < THREADS_FROM;
+    const int n_tasks = cut(&g, alone ? 1 : work->n_slots);
+    if (n_tasks == 1)
+        run_task(&g, 0);
+    else
+        pool_run(pool, n_tasks, run_task, &g);
+}
+
+/* ---- choosing a tile ---------------------------------------------------- */
+
+void gemm_trial(const GemmWork *work, int tile) {
+    assert(tile >= 0 && tile < TILE_COUNT);
+    enum { TRIAL_M = 48, TRIAL_K = 128 };
+    const Tile *const t = &tiles[tile];
+    const int nr = 4 * t->nv;
+    float *const b = work->space + SLOT_A, *const c = work->space;
+    float *const a = c + TRIAL_M * NR_MAX;
+    memset(work->space, 0, SLOT_FLOATS * sizeof(float));
+    const Strip s = {.m = TRIAL_M,
+                     .n = nr,
+                     .k = TRIAL_K,
+                     .a = a,
+                     .b = b,
+                     .b_stride = (size_t)nr,
+                     .c = c,
+                     .ldc = (size_t)nr};
+    const int repeats =
+        GEMM_TRIAL_FLOPS / (2 * TRIAL_M * TRIAL_K * nr);
+    for (int i = 0; i < repeats; i++) t->kernel[t->nv - 1][0](&s);
+}
