@@ -277,10 +277,11 @@ BatcherPosition batcher_position(const Batcher *batcher) {
 
 Status batcher_seek(Batcher *batcher, BatcherPosition position, Fault *fault) {
     const size_t rows = batcher_epoch_rows(batcher);
-    if (position.row >= rows)
+    if (position.row >= rows || position.row % batcher->batch != 0)
         return fault_set(fault, STATUS_OUT_OF_RANGE, "position",
-                         "row %zu is not in an epoch of %zu rows", position.row,
-                         rows);
+                         "no batch begins at row %zu; an epoch has %zu rows in "
+                         "batches of %zu",
+                         position.row, rows, batcher->batch);
     batcher->position = position;
     batcher->taken = 0;
     return STATUS_OK;

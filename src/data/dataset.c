@@ -9,9 +9,7 @@ static const char *set_name(SetKind set) {
 }
 
 /* Words of 32 arrival bits for `count` images. */
-static size_t present_words(size_t count) {
-    return size_div_up(count, 32);
-}
+static size_t present_words(size_t count) { return size_div_up(count, 32); }
 
 /* Where the parts of the one block lie; see the picture in the header. */
 typedef struct Layout {
@@ -89,9 +87,7 @@ Status dataset_create(size_t train_count, size_t test_count, Dataset **out,
     return STATUS_OK;
 }
 
-void dataset_destroy(Dataset *dataset) {
-    free(dataset);
-}
+void dataset_destroy(Dataset *dataset) { free(dataset); }
 
 static bool is_present(const ImageSet *images, size_t index) {
     return (images->present[index / 32] >> (index % 32) & 1u) != 0;

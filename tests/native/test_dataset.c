@@ -167,12 +167,12 @@ static void a_write_past_the_end_changes_nothing(void **state) {
                         "images 15 and the 5 after it do not fit into the 20 "
                         "training images that were announced");
     const uint8_t byte = 0;
-    assert_int_equal(dataset_write(dataset, SET_TRAIN, 1, SIZE_MAX, &byte,
-                                   &byte, &fault),
-                     STATUS_OUT_OF_RANGE);
-    assert_int_equal(dataset_write(dataset, SET_TRAIN, SIZE_MAX, 1, &byte,
-                                   &byte, &fault),
-                     STATUS_OUT_OF_RANGE);
+    assert_int_equal(
+        dataset_write(dataset, SET_TRAIN, 1, SIZE_MAX, &byte, &byte, &fault),
+        STATUS_OUT_OF_RANGE);
+    assert_int_equal(
+        dataset_write(dataset, SET_TRAIN, SIZE_MAX, 1, &byte, &byte, &fault),
+        STATUS_OUT_OF_RANGE);
     assert_int_equal(write_range(dataset, SET_TEST, 5, 1, 0, &fault),
                      STATUS_OUT_OF_RANGE);
     for (size_t i = 0; i < 20; ++i) expect_image(dataset, SET_TRAIN, i, 0);

@@ -87,12 +87,12 @@ static void the_other_kind_is_refused(void **state) {
     const File file = make_file(IDX_LABELS, 5, 5);
     IdxView view;
     Fault fault = {0};
-    assert_int_equal(idx_parse_kind(file.bytes, file.n_bytes, IDX_LABELS, &view,
-                                    &fault),
-                     STATUS_OK);
-    assert_int_equal(idx_parse_kind(file.bytes, file.n_bytes, IDX_IMAGES, &view,
-                                    &fault),
-                     STATUS_BAD_FILE);
+    assert_int_equal(
+        idx_parse_kind(file.bytes, file.n_bytes, IDX_LABELS, &view, &fault),
+        STATUS_OK);
+    assert_int_equal(
+        idx_parse_kind(file.bytes, file.n_bytes, IDX_IMAGES, &view, &fault),
+        STATUS_BAD_FILE);
     assert_string_equal(
         fault.sentence,
         "byte 3: the file holds labels; images are needed here");
