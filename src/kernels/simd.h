@@ -54,17 +54,21 @@ SIMD_INLINE void f32x4_store(float *p, f32x4 v) { memcpy(p, &v, sizeof v); }
 /* All lanes = *p. */
 SIMD_INLINE f32x4 f32x4_load_splat(const float *p) { return f32x4_splat(*p); }
 
-/* The first `count` lanes (0..4) from p, the others zero: reads nothing past
+/* The first `count` lanes (0..3) from p, the others zero: reads nothing past
  * p[count-1], so a loop's tail can use the loop's own arithmetic. */
 SIMD_INLINE f32x4 f32x4_load_part(const float *p, size_t count) {
     f32x4 v = {0};
-    memcpy(&v, p, count * sizeof(float));
+    if (count > 0) v[0] = p[0];
+    if (count > 1) v[1] = p[1];
+    if (count > 2) v[2] = p[2];
     return v;
 }
 
-/* The first `count` lanes (0..4) to p. */
+/* The first `count` lanes (0..3) to p. */
 SIMD_INLINE void f32x4_store_part(float *p, f32x4 v, size_t count) {
-    memcpy(p, &v, count * sizeof(float));
+    if (count > 0) p[0] = v[0];
+    if (count > 1) p[1] = v[1];
+    if (count > 2) p[2] = v[2];
 }
 
 /* Four bytes as floats 0 .. 255. */
