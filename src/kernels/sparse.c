@@ -169,23 +169,26 @@ SIMD_INLINE void run_panel(const Chain *chain, size_t column, int nv) {
         f32x4_store(chain->out + column + 4 * v, acc[v]);
 }
 
+/* A whole vector, or only the `count` floats that exist. */
+SIMD_INLINE f32x4 load_end(const float *p, bool whole, size_t count) {
+    return whole ? f32x4_load(p) : f32x4_load_part(p, count);
+}
+
 /* The last 1 to 3 columns. They are the end of a vector that begins among the
  * columns before them where there are any: its other lanes are not stored. */
 static void run_tail(const Chain *chain, size_t column, size_t count) {
-    const size_t back = column >= 4 ? 4 - count : 0;
-    const size_t lanes = back + count;
+    const bool whole = column >= 4;
+    const size_t back = whole ? 4 - count : 0;
     const size_t first = column - back;
+    const float *const matrix = chain->matrix + first;
     float lane[4];
-    f32x4 acc = chain->start != NULL
-                    ? f32x4_load_part(chain->start + first, lanes)
-                    : f32x4_zero();
+    f32x4 acc = f32x4_zero();
+    if (chain->start != NULL)
+        acc = load_end(chain->start + first, whole, count);
     for (const SparseEntry *e = chain->entries; e < chain->end; e++) {
-        const float *const row =
-            chain->matrix + e->index * chain->stride + first;
+        const float *const row = matrix + e->index * chain->stride;
         acc = f32x4_madd(f32x4_load_splat(&e->value),
-                         back > 0 ? f32x4_load(row)
-                                  : f32x4_load_part(row, lanes),
-                         acc);
+                         load_end(row, whole, count), acc);
     }
     f32x4_store(lane, acc);
     memcpy(chain->out + column, lane + back, count * sizeof(float));

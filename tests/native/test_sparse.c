@@ -1,0 +1,260 @@
+/* Protects the sparse first layer: both products have the bits of the dense
+ * gemm on the same values, for any number of outputs, inputs, samples and
+ * threads; the lists hold exactly the non-zero elements in both orders; too
+ * dense a batch is refused; and the optimiser's callback sees every row of the
+ * gradient once, complete.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/elementwise.h"
+#include "kernels/sparse.h"
+#include "reference.h"
+
+enum { THREADS_MAX = 3 };
+
+static const float SCALE = 1.0f / 255.0f;
+
+/* A batch of byte images, its lists, and the same as dense floats. */
+typedef struct Images {
+    int n_samples, n_inputs;
+    uint8_t **pixels; /* each sample in memory of its own */
+    float *dense;     /* N x I */
+    Arena arena;
+    SparseBatch batch;
+} Images;
+
+/* `percent` of the bytes are non-zero, in runs, as ink is. */
+static void draw(size_t count, int percent, uint32_t seed, uint8_t *pixels) {
+    float *const random = reference_floats(count + 1);
+    reference_fill_random(count + 1, seed, random);
+    bool ink = false;
+    for (size_t i = 0; i < count; i++) {
+        if (i % 5 == 0) ink = (random[i] + 1) * 50 < (float)percent;
+        const int byte = 1 + (int)((random[i + 1] + 1) * 127);
+        pixels[i] = ink ? (uint8_t)byte : 0;
+    }
+    free(random);
+}
+
+static Images make_images(int n_samples, int n_inputs, int percent) {
+    Images t = {.n_samples = n_samples, .n_inputs = n_inputs};
+    const size_t count = (size_t)n_inputs;
+    t.pixels = calloc((size_t)n_samples + 1, sizeof *t.pixels);
+    t.dense = reference_floats((size_t)n_samples * count);
+    for (int n = 0; n < n_samples; n++) {
+        t.pixels[n] = malloc(count);
+        draw(count, percent, (uint32_t)n + 1, t.pixels[n]);
+        elementwise_from_bytes(count, t.pixels[n], SCALE,
+                               t.dense + (size_t)n * count);
+    }
+    Arena measure = arena_measure();
+    sparse_batch_bind(&t.batch, &measure, int_max(n_samples, 1), n_inputs, 1);
+    t.arena = reference_bind(measure.used);
+    sparse_batch_bind(&t.batch, &t.arena, int_max(n_samples, 1), n_inputs, 1);
+    assert_int_equal(t.arena.used, measure.used);
+    return t;
+}
+
+static void free_images(Images *t) {
+    for (int n = 0; n < t->n_samples; n++) free(t->pixels[n]);
+    free(t->pixels);
+    free(t->dense);
+    reference_unbind(&t->arena);
+}
+
+static bool build(Images *t) {
+    return sparse_from_bytes(&t->batch, (const uint8_t *const *)t->pixels,
+                             t->n_samples, SCALE);
+}
+
+/* Rebuild the dense matrix from one of the lists, checking the order. */
+static void check_list(const Images *t, bool by_input) {
+    const size_t count = (size_t)t->n_samples * (size_t)t->n_inputs;
+    const SparseList list = by_input ? t->batch.by_input : t->batch.by_sample;
+    const int n_rows = by_input ? t->n_inputs : t->n_samples;
+    float *const rebuilt = reference_floats(count);
+    memset(rebuilt, 0, count * sizeof *rebuilt);
+    assert_int_equal(list.start[0], 0);
+    assert_int_equal(list.start[n_rows], t->batch.n_entries);
+    for (uint32_t row = 0; row < (uint32_t)n_rows; row++)
+        for (uint32_t e = list.start[row]; e < list.start[row + 1]; e++) {
+            const uint32_t index = list.entries[e].index;
+            assert_true(list.entries[e].value != 0);
+            if (e > list.start[row])
+                assert_true(list.entries[e - 1].index < index);
+            const uint32_t n = by_input ? index : row;
+            const uint32_t i = by_input ? row : index;
+            rebuilt[n * (uint32_t)t->n_inputs + i] = list.entries[e].value;
+        }
+    reference_assert_same_bits(count, rebuilt, t->dense);
+    free(rebuilt);
+}
+
+static void lists_hold_the_non_zero_elements_in_both_orders(void **state) {
+    (void)state;
+    static const int inputs[] = {1, 3, 7, 8, 9, 16, 23, 64, 784};
+    static const int samples[] = {0, 1, 2, 5, 64};
+    static const int percents[] = {0, 19, 60, 100};
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+        for (size_t n = 0; n < sizeof samples / sizeof *samples; n++)
+            for (size_t p = 0; p < sizeof percents / sizeof *percents; p++) {
+                Images t = make_images(samples[n], inputs[i], percents[p]);
+                assert_true(build(&t));
+                check_list(&t, false);
+                check_list(&t, true);
+                assert_true(sparse_from_floats(&t.batch, t.dense,
+                                               (size_t)t.n_inputs,
+                                               t.n_samples));
+                check_list(&t, false);
+                check_list(&t, true);
+                free_images(&t);
+            }
+}
+
+/* y against gemm started from the bias. */
+static void check_forward(Pool *pool, Images *t, const GemmWork *work,
+                          int n_outputs, bool with_bias) {
+    const size_t n = (size_t)n_outputs;
+    const size_t y_count = (size_t)t->n_samples * n;
+    const size_t w_count = (size_t)t->n_inputs * n;
+    float *const w = reference_floats(w_count);
+    float *const bias = reference_floats(n);
+    float *const y = reference_floats(y_count);
+    float *const expected = reference_floats(y_count);
+    reference_fill_random(w_count, 7, w);
+    reference_fill_random(n, 8, bias);
+    reference_fill_random(y_count, 9, y);
+    const float *const start = with_bias ? bias : NULL;
+    elementwise_fill_rows(t->n_samples, n_outputs, start, expected);
+    gemm(NULL, work, t->n_samples, n_outputs, t->n_inputs,
+         matrix_rows(t->dense, (size_t)t->n_inputs), matrix_rows(w, n),
+         expected, n, true);
+    sparse_forward(pool, &t->batch, n_outputs, w, start, y);
+    reference_assert_same_bits(y_count, y, expected);
+    free(w);
+    free(bias);
+    free(y);
+    free(expected);
+}
+
+/* What the callback has seen of a gradient. */
+typedef struct Seen {
+    const float *dw, *expected;
+    size_t n_outputs;
+    int *times; /* per row */
+} Seen;
+
+static void see_rows(void *context, int first_row, int n_rows) {
+    Seen *const seen = context;
+    const size_t at = (size_t)first_row * seen->n_outputs;
+    reference_assert_same_bits((size_t)n_rows * seen->n_outputs,
+                               seen->dw + at, seen->expected + at);
+    for (int i = first_row; i < first_row + n_rows; i++) seen->times[i]++;
+}
+
+/* dW against gemm. */
+static void check_gradient(Pool *pool, Images *t, const GemmWork *work,
+                           int n_outputs, bool accumulate) {
+    const size_t n = (size_t)n_outputs;
+    const size_t dy_count = (size_t)t->n_samples * n;
+    const size_t dw_count = (size_t)t->n_inputs * n;
+    float *const dy = reference_floats(dy_count);
+    float *const dw = reference_floats(dw_count);
+    reference_fill_random(dy_count, 11, dy);
+    reference_fill_random(dw_count, 12, dw);
+    float *const expected = reference_copy(dw_count, dw);
+    Seen seen = {dw, expected, n,
+                 calloc((size_t)t->n_inputs, sizeof *seen.times)};
+    gemm(NULL, work, t->n_inputs, n_outputs, t->n_samples,
+         matrix_transposed(t->dense, (size_t)t->n_inputs), matrix_rows(dy, n),
+         expected, n, accumulate);
+    sparse_weight_gradient(pool, &t->batch, n_outputs, dy, dw, accumulate,
+                           accumulate ? NULL : see_rows, &seen);
+    reference_assert_same_bits(dw_count, dw, expected);
+    for (int i = 0; i < t->n_inputs && !accumulate; i++)
+        assert_int_equal(seen.times[i], 1);
+    free(dy);
+    free(dw);
+    free(expected);
+    free(seen.times);
+}
+
+/* Both products with all threads counts for one shape. */
+static void check_shape(int n_samples, int n_inputs, int n_outputs) {
+    Images t = make_images(n_samples, n_inputs, 25);
+    assert_true(build(&t));
+    Arena arena;
+    const GemmWork work = reference_work(&arena, 1);
+    for (int n_threads = 1; n_threads <= THREADS_MAX; n_threads++) {
+        Pool *const pool = pool_create(n_threads);
+        assert_non_null(pool);
+        check_forward(pool, &t, &work, n_outputs, n_threads != 2);
+        check_gradient(pool, &t, &work, n_outputs, false);
+        check_gradient(pool, &t, &work, n_outputs, true);
+        pool_destroy(pool);
+    }
+    reference_unbind(&arena);
+    free_images(&t);
+}
+
+static void products_have_the_bits_of_the_dense_ones(void **state) {
+    (void)state;
+    for (int n_outputs = 1; n_outputs <= 40; n_outputs++)
+        check_shape(5, 50, n_outputs);
+    static const int outputs[] = {63, 64, 65, 97, 128, 131};
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
+        check_shape(64, 784, outputs[i]);
+    check_shape(1, 784, 128);
+    check_shape(0, 20, 10);
+    check_shape(33, 1, 7);
+}
+
+static void a_batch_above_the_density_is_refused(void **state) {
+    (void)state;
+    Images t = make_images(10, 784, 60);
+    Arena measure = arena_measure();
+    SparseBatch batch;
+    sparse_batch_bind(&batch, &measure, 10, 784, 0.25f);
+    Arena arena = reference_bind(measure.used);
+    sparse_batch_bind(&batch, &arena, 10, 784, 0.25f);
+    assert_false(sparse_from_bytes(
+        &batch, (const uint8_t *const *)t.pixels, 10, SCALE));
+    assert_false(sparse_from_floats(&batch, t.dense, 784, 10));
+    for (int n = 0; n < 10; n++) draw(784, 15, (uint32_t)n + 1, t.pixels[n]);
+    assert_true(sparse_from_bytes(&batch, (const uint8_t *const *)t.pixels, 10,
+                                  SCALE));
+    const float density = sparse_density(&batch);
+    assert_true(density > 0.05f && density < 0.25f);
+    reference_unbind(&arena);
+    free_images(&t);
+}
+
+/* A weight that is not finite must show wherever its pixel has ink. */
+static void nan_in_the_weights_stays_visible(void **state) {
+    (void)state;
+    enum { I = 9, O = 6 };
+    float w[I * O] = {0}, y[2 * O];
+    w[4 * O + 5] = __builtin_nanf("");
+    Images t = make_images(2, I, 0);
+    t.pixels[1][4] = 3;
+    assert_true(build(&t));
+    sparse_forward(NULL, &t.batch, O, w, NULL, y);
+    assert_true(y[5] == 0 && y[O + 5] != y[O + 5] && y[O + 4] == 0);
+    free_images(&t);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_hold_the_non_zero_elements_in_both_orders),
+        cmocka_unit_test(products_have_the_bits_of_the_dense_ones),
+        cmocka_unit_test(a_batch_above_the_density_is_refused),
+        cmocka_unit_test(nan_in_the_weights_stays_visible),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
