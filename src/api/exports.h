@@ -206,11 +206,13 @@ Status soma_parameter_write(Trainer *trainer, int parameter,
 
 /* ==== Speed ============================================================= */
 
-/* Compiled GEMM tiles, and which of them to use from now on (never changes a
- * result). soma_gemm_probe runs a fixed product with the given tile `rounds`
- * times for the caller to time; returns its flops a round. */
+/* Compiled GEMM tiles ("6x8") and which of them this trainer uses from now on
+ * (never changes a result). soma_gemm_probe runs a fixed amount of work with
+ * the given tile `rounds` times, for the caller to time; returns the flops of
+ * one round. */
 int soma_gemm_tile_count(void);
-double soma_gemm_probe(int tile, int rounds);
-void soma_gemm_choose(int tile);
+const char *soma_gemm_tile_name(int tile);
+double soma_gemm_probe(Trainer *trainer, int tile, int rounds);
+Status soma_gemm_choose(Trainer *trainer, int tile);
 
 #endif
