@@ -64,7 +64,8 @@ SIMD_INLINE f32x4 log4(f32x4 x) {
                               3.3333331174e-1f};
     static const int32_t root_half = 0x3f3504f3; /* √½ */
     const i32x4 tiny = x < f32x4_splat(1.17549435e-38f);
-    const f32x4 lifted = f32x4_select(tiny, x * f32x4_splat(8388608.0f), x);
+    const f32x4 lifted =
+        f32x4_abs(f32x4_select(tiny, x * f32x4_splat(8388608.0f), x));
     const i32x4 steps = ((i32x4)lifted - i32x4_splat(root_half)) >> 23;
     const f32x4 e = f32x4_from_i32x4(steps + (tiny & i32x4_splat(-23)));
     const f32x4 f =
@@ -81,7 +82,7 @@ SIMD_INLINE f32x4 log4(f32x4 x) {
     return f32x4_select(x == x, y, x);
 }
 
-/* sign of x, on a value >= 0 */
+/* `value` >= 0 with the sign of x. */
 SIMD_INLINE f32x4 with_sign_of(f32x4 x, f32x4 value) {
     return (f32x4)((i32x4)value | ((i32x4)x & i32x4_splat(INT32_MIN)));
 }
@@ -94,10 +95,11 @@ SIMD_INLINE f32x4 tanh4(f32x4 x) {
                               -3.33332819422e-1f};
     const f32x4 one = f32x4_splat(1.0f), two = f32x4_splat(2.0f);
     const f32x4 size = f32x4_abs(x), square = x * x;
-    const f32x4 small = f32x4_madd(polynomial(p, 5, square) * square, x, x);
+    const f32x4 small =
+        f32x4_madd(polynomial(p, 5, square) * square, size, size);
     const f32x4 large = one - two / (exp4(size + size) + one);
-    return f32x4_select(size < f32x4_splat(0.625f), small,
-                        with_sign_of(x, large));
+    const i32x4 is_small = size < f32x4_splat(0.625f);
+    return with_sign_of(x, f32x4_select(is_small, small, large));
 }
 
 /* With e = exp(-|x|), which cannot overflow: 1 / (1 + e), or e / (1 + e). */
@@ -131,11 +133,11 @@ SIMD_INLINE f32x4 erf4(f32x4 x) {
                               1.774959540e-4f};
     const f32x4 one = f32x4_splat(1.0f);
     const f32x4 size = f32x4_abs(x);
-    const f32x4 small = f32x4_madd(polynomial(p, 6, x * x), x, x);
+    const f32x4 small = f32x4_madd(polynomial(p, 6, x * x), size, size);
     const f32x4 t = f32x4_min(size, f32x4_splat(4.0f));
     const f32x4 large = one - exp4(-polynomial(q, 7, t));
-    return f32x4_select(size < f32x4_splat(0.9f), small,
-                        with_sign_of(x, large));
+    const i32x4 is_small = size < f32x4_splat(0.9f);
+    return with_sign_of(x, f32x4_select(is_small, small, large));
 }
 
 /* ---- over arrays -------------------------------------------------------- */

@@ -12,8 +12,7 @@
  *     softplus  3 ulp     log(1 + exp(x))
  *     erf       3 ulp
  *
- * NaN stays NaN everywhere. Subnormal arguments of log are treated as the
- * smallest normal number's neighbours: see vmath_log4.
+ * NaN stays NaN everywhere.
  *
  * The forms over arrays take count >= 0 and allow y == x.
  */
