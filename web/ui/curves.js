@@ -1,0 +1,329 @@
+/**
+ * Loss, accuracy and learning rate over the epochs, earlier runs kept faint
+ * behind them, and all of it as a table for those who do not look at charts.
+ *
+ * @module
+ */
+
+import { html, nothing } from 'lit';
+import uPlot from 'uplot';
+import { View } from './view.js';
+import { markDirty } from './frame.js';
+import { onLookChange } from './ink.js';
+import { chartLines, joinLines } from '../state/chart-data.js';
+import { formatDuration, formatNumber, formatPercent } from '../state/format.js';
+
+/** While training, the charts are drawn at most this often. */
+const PAUSE_MS = 200;
+
+/** @typedef {import('../state/chart-data.js').Quantity} Quantity */
+
+/**
+ * @typedef {object} ChartPlan
+ * @property {Quantity} quantity
+ * @property {string} title
+ * @property {number} height
+ * @property {boolean} logarithmic
+ * @property {(value: number) => string} words
+ */
+
+/** @type {ChartPlan[]} */
+const CHARTS = [
+  {
+    quantity: 'loss',
+    title: 'Loss',
+    height: 220,
+    logarithmic: true,
+    words: formatNumber,
+  },
+  {
+    quantity: 'accuracy',
+    title: 'Accuracy',
+    height: 220,
+    logarithmic: false,
+    words: (value) => `${formatPercent(value, 1)} %`,
+  },
+  {
+    quantity: 'rate',
+    title: 'Learning rate',
+    height: 110,
+    logarithmic: false,
+    words: formatNumber,
+  },
+];
+
+export class Curves extends View {
+  /** @type {(keyof import('../state/store.js').State)[]} */
+  static watches = ['record', 'earlier'];
+
+  /** @type {Map<Quantity, {plot: uPlot, shape: string}>} */
+  #plots = new Map();
+  #drawnAt = -Infinity;
+  #timer = 0;
+  #tableOpen = false;
+  #task = () => this.#draw();
+
+  connectedCallback() {
+    super.connectedCallback();
+    onLookChange(() => this.#rebuild());
+  }
+
+  firstUpdated() {
+    new ResizeObserver(() => markDirty(this.#task)).observe(this);
+    document.fonts?.ready.then(() => this.#rebuild());
+  }
+
+  /** @param {Set<keyof import('../state/store.js').State>} changed */
+  changed(changed) {
+    if (changed.has('earlier')) super.changed(changed);
+    if (this.#timer) return;
+    const wait = Math.max(0, PAUSE_MS - (performance.now() - this.#drawnAt));
+    this.#timer = window.setTimeout(() => {
+      this.#timer = 0;
+      markDirty(this.#task);
+      if (this.#tableOpen) this.requestUpdate();
+    }, wait);
+  }
+
+  render() {
+    return html`<h2>Curves</h2>
+      <div class="charts">${CHARTS.map((chart) => html`
+        <figure class="chart ${chart.quantity}">
+          <figcaption>${chart.title}<span class="chart-values" aria-hidden="true"></span>
+          </figcaption>
+          <div class="plot" data-quantity=${chart.quantity} aria-hidden="true"></div>
+        </figure>`)}</div>
+      <p class="legend"><span class="key ink">training</span>
+        <span class="key second">validation</span> <span class="key accent">test, at the end
+        of each epoch</span>${this.state.earlier.length
+    ? html` <span class="key faded">earlier runs</span>` : nothing}</p>
+      <details class="as-table" @toggle=${this.#onToggle}>
+        <summary>The same as a table</summary>
+        ${this.#tableOpen ? this.#table() : nothing}</details>
+      ${this.#runs()}`;
+  }
+
+  /** @param {Event} event */
+  #onToggle(event) {
+    this.#tableOpen = /** @type {HTMLDetailsElement} */ (event.target).open;
+    this.requestUpdate();
+  }
+
+  #table() {
+    const { record } = this.state;
+    if (!record?.test.epoch.length) return html`<p>No epoch has ended yet.</p>`;
+    return html`<table class="figures"><thead><tr><th scope="col">epoch</th>
+        <th scope="col">training loss</th><th scope="col">validation loss</th>
+        <th scope="col">validation accuracy</th><th scope="col">test accuracy</th></tr></thead>
+      <tbody>${record.test.epoch.map((epoch, i) => {
+    const own = record.validation.epoch.indexOf(epoch);
+    return html`<tr><th scope="row">${formatNumber(epoch)}</th>
+        <td>${formatNumber(at(record.train, epoch))}</td>
+        <td>${own < 0 ? '–' : formatNumber(record.validation.loss[own])}</td>
+        <td>${own < 0 ? '–' : `${formatPercent(record.validation.accuracy[own])} %`}</td>
+        <td>${formatPercent(record.test.accuracy[i])} %</td></tr>`;
+  })}</tbody></table>`;
+  }
+
+  #runs() {
+    const { earlier } = this.state;
+    if (!earlier.length) return nothing;
+    return html`<h3>Earlier runs</h3>
+      <div class="table-scroll"><table class="figures runs"><thead><tr>
+        <th scope="col">settings</th><th scope="col">best on the test set</th>
+        <th scope="col">time in training</th><th scope="col"><span class="sr">actions</span>
+        </th></tr></thead>
+      <tbody>${earlier.map((run) => html`<tr><th scope="row"><a href=${run.link || '#'}
+          >${run.name}</a></th>
+        <td>${Number.isNaN(run.best) ? '–' : `${formatPercent(run.best)} %`}</td>
+        <td>${formatDuration(run.trainingMs / 1000) || '–'}</td>
+        <td><button class="quiet" @click=${() => this.ask({ name: 'forget', id: run.id })}
+          >Remove<span class="sr"> ${run.name}</span></button></td></tr>`)}</tbody></table></div>`;
+  }
+
+  #rebuild() {
+    for (const { plot } of this.#plots.values()) plot.destroy();
+    this.#plots.clear();
+    markDirty(this.#task);
+  }
+
+  #draw() {
+    if (!this.hasUpdated || !this.store) return;
+    this.#drawnAt = performance.now();
+    const { record, earlier } = this.state;
+    for (const chart of CHARTS) {
+      const host = /** @type {HTMLElement} */ (
+        this.querySelector(`[data-quantity=${chart.quantity}]`));
+      const lines = chartLines(record, earlier, chart.quantity);
+      const data = joinLines(lines);
+      this.#show(chart, host, /** @type {uPlot.AlignedData} */ (data));
+    }
+  }
+
+  /**
+   * @param {ChartPlan} chart
+   * @param {HTMLElement} host
+   * @param {uPlot.AlignedData} data
+   */
+  #show(chart, host, data) {
+    const width = Math.floor(host.clientWidth);
+    if (width < 50) return;
+    const own = chart.quantity === 'rate' ? 1 : 3;
+    const earlier = Math.max(0, data.length - 1 - own);
+    const shape = `${earlier}`;
+    const old = this.#plots.get(chart.quantity);
+    if (old && old.shape === shape) {
+      if (old.plot.width !== width) old.plot.setSize({ width, height: chart.height });
+      old.plot.setData(data);
+      return;
+    }
+    old?.plot.destroy();
+    const values = /** @type {HTMLElement} */ (
+      host.parentElement?.querySelector('.chart-values'));
+    const plot = new uPlot(plan(chart, width, own, earlier, values), data, host);
+    this.#plots.set(chart.quantity, { plot, shape });
+  }
+}
+
+/**
+ * @param {import('../state/run-history.js').Curve} curve
+ * @param {number} epoch
+ */
+function at(curve, epoch) {
+  let last = NaN;
+  for (let i = 0; i < curve.epoch.length && curve.epoch[i] <= epoch + 1e-9; i++) {
+    last = curve.loss[i];
+  }
+  return last;
+}
+
+/**
+ * @param {ChartPlan} chart
+ * @param {number} width
+ * @param {number} own       curves of the present run: 1 or 3
+ * @param {number} earlier   curves of earlier runs
+ * @param {HTMLElement} values  where the values under the pointer are written
+ * @returns {uPlot.Options}
+ */
+function plan(chart, width, own, earlier, values) {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
+  const series = ownSeries(colour).slice(0, own);
+  for (let i = 0; i < earlier; i++) {
+    series.push({
+      label: 'earlier', stroke: colour('--ink-faint'), width: 1, spanGaps: true,
+      points: { show: false },
+    });
+  }
+  return {
+    width,
+    height: chart.height,
+    legend: { show: false },
+    padding: [8, 8, 0, 0],
+    cursor: {
+      drag: { x: false, y: false },
+      points: { size: 6 },
+      y: false,
+    },
+    scales: {
+      x: { time: false, range: (_, min, max) => [Math.min(0, min ?? 0), max || 1] },
+      y: chart.logarithmic ? { distr: 3 } : { range: rangeOf(chart.quantity) },
+    },
+    axes: axesOf(chart, colour),
+    series: [{}, ...series],
+    hooks: { setCursor: [(plot) => writeValues(plot, chart, values)] },
+  };
+}
+
+/**
+ * @param {(name: string) => string} colour
+ * @returns {uPlot.Series[]}
+ */
+function ownSeries(colour) {
+  const plain = { spanGaps: true, points: { show: false } };
+  return [
+    { ...plain, label: 'training', stroke: colour('--ink'), width: 1.25 },
+    { ...plain, label: 'validation', stroke: colour('--second'), width: 2 },
+    {
+      label: 'test', stroke: colour('--accent'), width: 0, spanGaps: true,
+      points: { show: true, size: 6, fill: colour('--accent'), stroke: colour('--accent') },
+    },
+  ];
+}
+
+/**
+ * Accuracy ends at one; the rate begins at zero.
+ * @param {Quantity} quantity
+ * @returns {uPlot.Scale.Range}
+ */
+function rangeOf(quantity) {
+  return (_, min, max) => {
+    if (quantity === 'rate') return [0, (max || 1) * 1.1];
+    if (min === null || !Number.isFinite(min)) return [0, 1];
+    return [Math.max(0, Math.floor(min * 20 - 0.2) / 20), 1];
+  };
+}
+
+/**
+ * @param {ChartPlan} chart
+ * @param {(name: string) => string} colour
+ * @returns {uPlot.Axis[]}
+ */
+function axesOf(chart, colour) {
+  const shared = {
+    stroke: colour('--ink-soft'),
+    font: `12px ${colour('--sans')}`,
+    ticks: { show: false },
+  };
+  return [
+    { ...shared, grid: { show: false }, size: 26, gap: 4, space: 60,
+      incrs: [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500] },
+    {
+      ...shared,
+      size: 46,
+      gap: 6,
+      space: 36,
+      grid: { stroke: colour('--rule'), width: 1 },
+      values: (_, ticks) => ticks.map((tick) => (tick === null ? ''
+        : chart.quantity === 'accuracy' ? `${Math.round(tick * 100)} %`
+          : String(Number(tick.toPrecision(2))))),
+    },
+  ];
+}
+
+/**
+ * Writes what lies under the pointer beside the title.
+ *
+ * @param {uPlot} plot
+ * @param {ChartPlan} chart
+ * @param {HTMLElement} host
+ */
+function writeValues(plot, chart, host) {
+  const { idx } = plot.cursor;
+  if (idx === null || idx === undefined) {
+    host.textContent = '';
+    return;
+  }
+  const parts = [`epoch ${plot.data[0][idx].toFixed(2)}`];
+  plot.series.slice(1, 4).forEach((series, i) => {
+    if (series.label === 'earlier') return;
+    const value = nearest(plot.data[i + 1], idx);
+    if (value !== null) parts.push(`${series.label} ${chart.words(value)}`);
+  });
+  host.textContent = parts.join(' · ');
+}
+
+/**
+ * The last value of a column at or before a place.
+ * @param {ArrayLike<number|null|undefined>} column
+ * @param {number} idx
+ */
+function nearest(column, idx) {
+  for (let i = idx; i >= 0; i--) {
+    const value = column[i];
+    if (value !== undefined && value !== null) return value;
+  }
+  return null;
+}
+
+customElements.define('soma-curves', Curves);
