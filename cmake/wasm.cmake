@@ -47,6 +47,8 @@ target_link_options(soma PRIVATE
   -sABORTING_MALLOC=0                # no memory is a Status, not a trap
   -sFILESYSTEM=0
   -sEXIT_RUNTIME=0
+  -sNODEJS_CATCH_EXIT=0              # a library must not watch the process
+  -sNODEJS_CATCH_REJECTION=0
   -sASSERTIONS=0
   -sDYNAMIC_EXECUTION=0              # strict Content-Security-Policy: no eval
   -sINCOMING_MODULE_JS_API=instantiateWasm,locateFile,mainScriptUrlOrBlob,print,printErr
@@ -55,17 +57,22 @@ if(threads)
   # JavaScript says before the start how many helpers may be wanted. They are
   # loaded by then, so that pthread_create need not wait for an event loop.
   target_link_options(soma PRIVATE -pthread -sMAXIMUM_MEMORY=1GB
-    "-sPTHREAD_POOL_SIZE=Module['helpers']" -sPTHREAD_POOL_SIZE_STRICT=2)
+    "-sPTHREAD_POOL_SIZE=Module['helpers']" -sPTHREAD_POOL_SIZE_STRICT=2
+    -sDEFAULT_PTHREAD_STACK_SIZE=262144)
 else()
   target_link_options(soma PRIVATE -sMAXIMUM_MEMORY=2GB)
 endif()
 if(emcc_version VERSION_LESS 3.1.27)
-  target_link_options(soma PRIVATE -sTOTAL_STACK=512KB)
+  set(prelude "${CMAKE_SOURCE_DIR}/cmake/node-require.js")
+  target_link_options(soma PRIVATE -sTOTAL_STACK=512KB "--pre-js=${prelude}")
+  set_property(TARGET soma APPEND PROPERTY LINK_DEPENDS "${prelude}")
+  # Beside it package.json says that the worker file is not an ES module.
+  file(WRITE "${engine_dir}/package.json" "{ \"type\": \"commonjs\" }\n")
 else()
   target_link_options(soma PRIVATE -sSTACK_SIZE=512KB)
-endif()
-if(threads)
-  target_link_options(soma PRIVATE -sDEFAULT_PTHREAD_STACK_SIZE=262144)
+  if(threads)
+    target_link_options(soma PRIVATE -sEXPORTED_RUNTIME_METHODS=PThread)
+  endif()
 endif()
 if(relaxed)
   target_link_options(soma PRIVATE ${relaxed_link_options})
