@@ -1,0 +1,130 @@
+/**
+ * Making the engine fast from its first step: which matrix tile suits this
+ * machine, and getting the hot functions out of the browser's baseline tier.
+ * Neither changes a result.
+ *
+ * @module
+ */
+
+import { CoreError } from './errors.js';
+import { IMAGE_PIXELS, SET } from './layout.js';
+import { createDataset, writeImages } from './data.js';
+
+/** @typedef {import('./core.js').Core} Core */
+
+/** A clock with coarse steps (0.1 ms without isolation) needs samples of this. */
+const SAMPLE_MS = 1;
+const SAMPLES = 6;
+
+/** Time for one tile to leave the baseline tier before it is measured. */
+const TILE_WARM_MS = 8;
+
+/**
+ * Flops a millisecond of one tile: the best of some samples, after the engine
+ * has had time to compile it well.
+ * @param {Core} core
+ * @param {number} trainer
+ * @param {number} tile
+ */
+function tileSpeed(core, trainer, tile) {
+  const begin = performance.now();
+  let rounds = 1;
+  let best = 0;
+  for (let sample = 0; sample < SAMPLES;) {
+    const start = performance.now();
+    const flops = core.call('soma_gemm_probe', trainer, tile, rounds) * rounds;
+    const now = performance.now();
+    if (now - start < SAMPLE_MS && rounds < 2 ** 20) {
+      rounds *= 2;
+    } else if (now - begin > TILE_WARM_MS) {
+      best = Math.max(best, flops / (now - start));
+      sample += 1;
+    }
+  }
+  return best;
+}
+
+/**
+ * Measure the compiled tiles for some milliseconds and name the fastest.
+ * @param {Core} core
+ * @param {number} trainer
+ * @returns {{best: number, tiles: {name: string, gflops: number}[]}}
+ */
+export function measureTiles(core, trainer) {
+  const count = core.call('soma_gemm_tile_count');
+  const tiles = Array.from({ length: count }, (_, tile) => ({
+    name: core.textOf('soma_gemm_tile_name', tile),
+    gflops: count > 1 ? tileSpeed(core, trainer, tile) / 1e6 : NaN,
+  }));
+  const best = tiles.reduce((top, { gflops }, tile) => (
+    gflops > tiles[top].gflops ? tile : top), 0);
+  return { best, tiles };
+}
+
+/** Images for the warm-up: as many zeros as handwriting has, fixed. */
+function inkyNoise(/** @type {number} */ count) {
+  const images = new Uint8Array(count * IMAGE_PIXELS);
+  let state = 1;
+  for (let i = 0; i < images.length; i += 1) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    if (state >>> 24 < 49) images[i] = state >>> 16;
+  }
+  return { images, labels: Uint8Array.from({ length: count }, (_, i) => i % 10) };
+}
+
+/**
+ * The same network in a small run of its own: few images, no validation.
+ * @param {Record<string, string>} values
+ * @param {number} batch
+ */
+function warmRun(values, batch) {
+  const changed = { ...values, batch: String(batch), validation: '0', epochs: '1000' };
+  return Object.entries(changed).map(([key, value]) => `${key}=${value}`).join('\n');
+}
+
+/**
+ * Train a throw-away copy of the network for some time, in calls of one step.
+ * @param {Core} core
+ * @param {number} pool
+ * @param {Record<string, string>} values   of the run
+ * @param {number} ms
+ * @returns {number} steps made; 0 when there was no memory for it
+ */
+export function warmUpNetwork(core, pool, values, ms) {
+  const batch = Math.min(Number(values.batch) || 64, 256);
+  const count = Math.max(2 * batch, 128);
+  let dataset = 0;
+  let trainer = 0;
+  try {
+    dataset = createDataset(core, count, 64);
+    writeImages(core, dataset, 'train', 0, inkyNoise(count), count);
+    writeImages(core, dataset, 'test', 0, inkyNoise(64), 64);
+    trainer = core.borrow(() => core.created(
+      'soma_trainer_create', dataset, pool, core.putText(warmRun(values, batch), 'run'),
+    ));
+    return warmSteps(core, trainer, performance.now() + ms);
+  } catch (error) {
+    if (error instanceof CoreError && error.code === 'ENGINE_CRASHED') throw error;
+    return 0;
+  } finally {
+    if (trainer) core.call('soma_trainer_destroy', trainer);
+    if (dataset) core.call('soma_dataset_destroy', dataset);
+  }
+}
+
+/**
+ * @param {Core} core
+ * @param {number} trainer
+ * @param {number} end
+ */
+function warmSteps(core, trainer, end) {
+  let steps = 0;
+  while (performance.now() < end) {
+    if (core.call('soma_trainer_steps', trainer, 1) < 1) return steps;
+    steps += 1;
+    if (steps % 16 === 0 && core.call('soma_evaluation_begin', trainer, SET.test) === 0) {
+      core.call('soma_evaluation_run', trainer, 64);
+    }
+  }
+  return steps;
+}
