@@ -161,7 +161,7 @@ Status trainer_state_read(Trainer *trainer, const uint8_t *bytes, size_t size,
     trainer->optimizer.power1 = header.power1;
     trainer->optimizer.power2 = header.power2;
     trainer->snapshot.taken = false;
-    trainer->stopped = false;
+    trainer->stop = (Fault){0};
     trainer_mark(trainer);
     return STATUS_OK;
 }

@@ -13,6 +13,10 @@ enum { ROWS_MAX = BATCHER_ROWS_MAX, ROWS_MIN = 256 };
 /* Steps between snapshots: a copy of the weights costs about one step. */
 enum { SNAPSHOT_STEPS = 256 };
 
+/* A mean loss beyond this has diverged for good, though Adam can go on with it
+ * for ever: guessing costs 2.3. */
+static const double DIVERGED_LOSS = 1e9;
+
 /* ==== Making ============================================================ */
 
 Status trainer_check(const Options *options, Fault *fault) {
@@ -224,7 +228,7 @@ Status trainer_restore(Trainer *trainer, Fault *fault) {
     trainer->step = snapshot->step;
     trainer->optimizer.power1 = snapshot->power1;
     trainer->optimizer.power2 = snapshot->power2;
-    trainer->stopped = false;
+    trainer->stop = (Fault){0};
     trainer_mark(trainer);
     return STATUS_OK;
 }
@@ -250,22 +254,27 @@ static void update_range(void *context, size_t offset, size_t count) {
 }
 
 /* Stop the run: say where the first value that is not finite was seen. */
-static Status not_finite(Trainer *trainer, int rows, Fault *fault) {
+static Status stop_diverged(Trainer *trainer, int rows, double loss,
+                            Fault *fault) {
     const Network *const network = &trainer->network;
     const unsigned long long step = trainer->step + 1;
     const int layer = network_find_not_finite(network, rows);
-    char place[64], where[96] = "the loss", name[64];
+    char place[64], what[160], name[64];
     snprintf(place, sizeof place, "step %llu", step);
     if (layer >= 0) {
         layer_print(&network->layers[layer], name, sizeof name);
-        snprintf(where, sizeof where, "layer %d, %s", layer + 1, name);
+        snprintf(what, sizeof what,
+                 "is no longer a finite number (first seen in layer %d, %s)",
+                 layer + 1, name);
+    } else {
+        snprintf(what, sizeof what, "has grown to %.3g", loss);
     }
-    trainer->stopped = true;
-    return fault_set(fault, STATUS_NOT_FINITE, place,
-                     "Training stopped at step %llu: the loss is no longer a "
-                     "finite number (first seen in %s). Try a smaller "
-                     "learning rate than %.10g.",
-                     step, where, trainer->options.value[OPTION_LR]);
+    fault_set(&trainer->stop, STATUS_NOT_FINITE, place,
+              "Training stopped at step %llu: the loss %s. Try a smaller "
+              "learning rate than %.10g.",
+              step, what, trainer->options.value[OPTION_LR]);
+    *fault = trainer->stop;
+    return STATUS_NOT_FINITE;
 }
 
 static Pass training_pass(Trainer *trainer, const Batch *batch) {
@@ -300,8 +309,9 @@ static Status learn_chunk(Trainer *trainer, const Batch *batch,
     const float *const z = network_forward(network, &pass);
     const LossSum sum = loss_forward(&trainer->loss, trainer->pool,
                                      batch->rows, z, batch->labels);
-    if (!__builtin_isfinite(sum.loss))
-        return not_finite(trainer, batch->rows, fault);
+    const double loss = sum.loss / batch->rows;
+    if (!(loss < DIVERGED_LOSS))
+        return stop_diverged(trainer, batch->rows, loss, fault);
     record(trainer, batch, sum);
     if (batch->ends_batch && trainer->step % SNAPSHOT_STEPS == 0)
         take_snapshot(trainer, before);
@@ -316,10 +326,10 @@ static Status learn_chunk(Trainer *trainer, const Batch *batch,
 
 Status trainer_step(Trainer *trainer, Fault *fault) {
     assert(!trainer_finished(trainer));
-    if (trainer->stopped)
-        return fault_set(fault, STATUS_NOT_FINITE, "",
-                         "The run has stopped because its loss is not finite; "
-                         "go back to the last finite state or start again.");
+    if (trainer->stop.code != STATUS_OK) {
+        *fault = trainer->stop;
+        return trainer->stop.code;
+    }
     const BatcherPosition before = batcher_position(&trainer->batcher);
     trainer->learning_rate = trainer->options.value[OPTION_LR];
     Batch batch = {0};

@@ -40,7 +40,7 @@ typedef struct Trainer {
     double learning_rate;  /* of the last step */
     Metrics batch;         /* of the last batch */
     Metrics mean;          /* since trainer_mark */
-    bool stopped;          /* by a loss that was not finite */
+    Fault stop;            /* why no step is possible any more, if so */
     Arena arena;
     void *block;           /* owned: the arena's memory */
 } Trainer;
