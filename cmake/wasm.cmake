@@ -16,7 +16,10 @@ execute_process(COMMAND "${CMAKE_C_COMPILER}" -dumpversion
                 OUTPUT_VARIABLE emcc_version OUTPUT_STRIP_TRAILING_WHITESPACE)
 message(STATUS "Emscripten ${emcc_version}, build ${SOMA_BUILD}")
 
-target_compile_options(soma_flags INTERFACE -msimd128)
+# Every browser with SIMD128 has the other three; conversions that saturate
+# instead of trapping keep the promise that an export never traps.
+target_compile_options(soma_flags INTERFACE
+  -msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint)
 if(threads)
   target_compile_options(soma_flags INTERFACE -pthread)
 endif()

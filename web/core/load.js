@@ -34,10 +34,13 @@ import { IN_NODE, chooseBuild, probeEnvironment } from './features.js';
 /** Helpers that did not report by then will not come. */
 const START_MS = 20000;
 
+/** Bundled for the site, that is; not under Node, whose test runner sets env too. */
+const ON_SITE = !IN_NODE && Boolean(import.meta.env);
+
 /** Where the engine lies when nobody says otherwise. */
 function defaultBase() {
   // Not a literal inside new URL(), or the bundler would take it for an asset.
-  const path = IN_NODE || !import.meta.env ? '../../build/engine/' : '../engine/';
+  const path = ON_SITE ? '../engine/' : '../../build/engine/';
   return new URL(path, import.meta.url);
 }
 
@@ -190,7 +193,7 @@ export async function loadEngine({ build, threads = 1, base = defaultBase() }) {
   const oldWorker = globalThis.Worker;
   try {
     const folder = new URL(base, globalThis.location?.href ?? import.meta.url);
-    const glue = new URL(`soma-${build}.mjs`, folder).href;
+    const glue = new URL(`soma-${build}.${ON_SITE ? 'js' : 'mjs'}`, folder).href;
     const { default: create } = await import(/* @vite-ignore */ glue);
     return await createEngine(create, new URL(`soma-${build}.wasm`, folder), threads);
   } catch (error) {
