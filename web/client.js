@@ -60,12 +60,7 @@ function startWorker(onEvent, onDeath) {
  *   without it, a crash is told as a `failure` event
  * @returns {Client}
  */
-export function createClient({ onEvent, onCrash = tellAsFailure }) {
-  /** @param {Crash} crash */
-  function tellAsFailure({ failure }) {
-    onEvent({ type: 'failure', failure, canRestore: false });
-  }
-
+export function createClient({ onEvent, onCrash }) {
   /** @type {Set<(failure: Failure) => void>} */
   const pending = new Set();
   /** @type {number[]} */
@@ -102,7 +97,8 @@ export function createClient({ onEvent, onCrash = tellAsFailure }) {
     if (!restarted) stopped = failure;
     endWorker(failure);
     if (restarted) current = start();
-    onCrash({ failure, restarted });
+    if (onCrash) onCrash({ failure, restarted });
+    else onEvent({ type: 'failure', failure, canRestore: false });
   }
 
   /**
