@@ -35,8 +35,7 @@ import './ui/weights.js';
  */
 
 const store = createStore();
-const client = createClient({ onEvent });
-const { session } = client;
+const { session } = createClient({ onEvent, onCrash });
 
 const SITE_DATA = new URL('data/', document.baseURI).href;
 const ENGINE = new URL('engine/', document.baseURI).href;
@@ -103,6 +102,17 @@ function onEvaluation(evaluation) {
 function onTestImages(test) {
   store.set({ test, evaluation: null });
   if (store.state.digit?.source === 'test') choosePad();
+}
+
+/**
+ * The worker died. A new one starts from the same description; the weights are
+ * lost, the curves are kept among the earlier runs.
+ * @param {import('./client.js').Crash} crash
+ */
+async function onCrash({ failure, restarted }) {
+  complain(failure);
+  const { run } = store.state;
+  if (restarted && run) await attempt(() => open(run.text));
 }
 
 /* ---- looking inside ----------------------------------------------------- */
@@ -417,6 +427,21 @@ async function attempt(action) {
 
 /* ---- start -------------------------------------------------------------- */
 
+/**
+ * Starts the engine with a run, then the loading of the images.
+ * @param {string} run  a description; one that cannot be read is replaced by the
+ *                      defaults
+ */
+async function open(run) {
+  const opened = await session.open({
+    build: 'auto', threads: 'auto', engineBase: ENGINE, run,
+  });
+  store.set({ engine: opened.engine });
+  adopt(opened.run);
+  await session.setSpeed(store.state.speed);
+  await session.loadSite(SITE_DATA);
+}
+
 async function start() {
   for (const view of document.querySelectorAll('*')) {
     if (view.localName.startsWith('soma-')) /** @type {View} */ (view).store = store;
@@ -424,17 +449,14 @@ async function start() {
   loadRuns().then((earlier) => store.set({ earlier: [...store.state.earlier, ...earlier] }));
   const { values, fault } = valuesFromLink(location.hash);
   try {
-    const { engine, run } = await session.open({
-      build: 'auto', threads: 'auto', engineBase: ENGINE, run: textFromValues(values),
-    });
-    store.set({ engine });
-    adopt(run);
+    await open(textFromValues(values));
   } catch (error) {
-    store.set({ obstacle: failureOf(error).sentence });
+    const { sentence } = failureOf(error);
+    if (store.state.engine) complain(failureOf(error));
+    else store.set({ obstacle: sentence });
     return;
   }
   if (fault) complain({ code: 'BAD_LINK', place: '', sentence: fault });
-  await attempt(async () => { await session.loadSite(SITE_DATA); });
 }
 
 start();

@@ -227,7 +227,7 @@ function plan(chart, width, own, earlier, values) {
     },
     scales: {
       x: { time: false, range: (_, min, max) => [Math.min(0, min ?? 0), max || 1] },
-      y: chart.logarithmic ? { distr: 3 } : { range: rangeOf(chart.quantity) },
+      y: { distr: chart.logarithmic ? 3 : 1, range: rangeOf(chart.quantity) },
     },
     axes: axesOf(chart, colour),
     series: [{}, ...series],
@@ -243,7 +243,10 @@ function ownSeries(colour) {
   const plain = { spanGaps: true, points: { show: false } };
   return [
     { ...plain, label: 'training', stroke: colour('--ink'), width: 1.25 },
-    { ...plain, label: 'validation', stroke: colour('--second'), width: 2 },
+    {
+      label: 'validation', stroke: colour('--second'), width: 2, spanGaps: true,
+      points: { show: true, size: 4, fill: colour('--second'), width: 0 },
+    },
     {
       label: 'test', stroke: colour('--accent'), width: 0, spanGaps: true,
       points: { show: true, size: 6, fill: colour('--accent'), stroke: colour('--accent') },
@@ -252,16 +255,58 @@ function ownSeries(colour) {
 }
 
 /**
- * Accuracy ends at one; the rate begins at zero.
+ * Accuracy ends at one, the rate begins at zero, the loss gets a little air. The
+ * first tenth of a run does not set the scale: its steep beginning would press
+ * all that follows against the edge.
+ *
  * @param {Quantity} quantity
  * @returns {uPlot.Scale.Range}
  */
 function rangeOf(quantity) {
-  return (_, min, max) => {
+  return (plot, min, max) => {
+    if (!Number.isFinite(min) || !Number.isFinite(max)) return [0.1, 1];
     if (quantity === 'rate') return [0, (max || 1) * 1.1];
-    if (min === null || !Number.isFinite(min)) return [0, 1];
-    return [Math.max(0, Math.floor(min * 20 - 0.2) / 20), 1];
+    const [low, high] = settledRange(plot.data, min, max);
+    if (quantity === 'loss') return [low * 0.85, high * 1.15];
+    return [Math.max(0, low - (1 - low) * 0.1), 1];
   };
+}
+
+/**
+ * @param {uPlot.AlignedData} data
+ * @param {number} min  used when nothing has settled yet
+ * @param {number} max
+ */
+function settledRange(data, min, max) {
+  const [x, ...columns] = data;
+  const from = x[x.length - 1] * 0.1;
+  let low = Infinity;
+  let high = -Infinity;
+  for (const column of columns) {
+    for (let i = 0; i < column.length; i++) {
+      const value = column[i];
+      if (x[i] < from || value === null || value === undefined) continue;
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+  }
+  return low <= high ? [low, high] : [min, max];
+}
+
+/**
+ * Gridlines of a logarithmic axis: 1, 2 and 5 of each decade.
+ * @param {number} min
+ * @param {number} max
+ */
+function logSplits(min, max) {
+  const splits = [];
+  for (let e = Math.floor(Math.log10(min)); e <= Math.log10(max); e++) {
+    for (const m of [1, 2, 5]) {
+      const value = Number(`${m}e${e}`);
+      if (value >= min && value <= max) splits.push(value);
+    }
+  }
+  return splits;
 }
 
 /**
@@ -284,9 +329,14 @@ function axesOf(chart, colour) {
       gap: 6,
       space: 36,
       grid: { stroke: colour('--rule'), width: 1 },
+      ...(chart.quantity === 'accuracy' ? { incrs: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2] } : {}),
+      ...(chart.logarithmic ? {
+        splits: (_, __, min, max) => logSplits(min, max),
+        filter: (_, splits) => splits,
+      } : {}),
       values: (_, ticks) => ticks.map((tick) => (tick === null ? ''
-        : chart.quantity === 'accuracy' ? `${Math.round(tick * 100)} %`
-          : String(Number(tick.toPrecision(2))))),
+        : chart.quantity === 'accuracy' ? `${Number((tick * 100).toFixed(1))} %`
+          : formatNumber(tick))),
     },
   ];
 }

@@ -46,7 +46,7 @@ export class Hero extends View {
 
   #number() {
     const { evaluation } = this.state;
-    if (!evaluation) return html`<span class="figure idle" aria-hidden="true">–</span>`;
+    if (!evaluation) return html`<span class="figure idle" aria-hidden="true">?</span>`;
     const [whole, part] = formatPercent(evaluation.accuracy).split('.');
     return html`<span class="figure" data-accuracy=${evaluation.accuracy}>${
       whole}<span class="fraction">.${part}</span><span class="unit"> %</span></span>`;
@@ -59,8 +59,8 @@ export class Hero extends View {
       return `${formatCount(count)} digits it has never seen wait to be read`;
     }
     const wrong = evaluation.count - Math.round(evaluation.accuracy * evaluation.count);
-    return `of ${formatCount(evaluation.count)} unseen digits read right, `
-      + `${formatCount(wrong)} still wrong`;
+    return `of ${formatCount(evaluation.count)} unseen digits, ${
+      formatCount(wrong)} still wrong`;
   }
 
   #button() {

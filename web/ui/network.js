@@ -38,6 +38,25 @@ export class NetworkView extends View {
 
   updated() {
     markDirty(this.#paintTask);
+    const { neuron } = this.state;
+    for (const mark of this.querySelectorAll('.cells-mark')) {
+      const frame = /** @type {HTMLElement} */ (mark);
+      frame.hidden = !neuron || Number(frame.dataset.layer) !== neuron.layer;
+      if (neuron && !frame.hidden) this.#placeMark(frame, neuron.unit);
+    }
+  }
+
+  /**
+   * @param {HTMLElement} mark
+   * @param {number} unit
+   */
+  #placeMark(mark, unit) {
+    const { width, height } = /** @type {HTMLCanvasElement} */ (
+      mark.previousElementSibling);
+    mark.style.width = `${100 / width}%`;
+    mark.style.height = `${100 / height}%`;
+    mark.style.left = `${((unit % width) * 100) / width}%`;
+    mark.style.top = `${(Math.floor(unit / width) * 100) / height}%`;
   }
 
   /** @param {import('../protocol.js').Trace} trace */
@@ -64,11 +83,11 @@ export class NetworkView extends View {
     const height = Math.ceil(layer.values.length / width);
     const open = this.#canOpen(index);
     return html`<li><h3>${layer.text}</h3>
-      <canvas class="cells ${open ? 'open' : ''}" data-layer=${index} width=${width}
+      <div class="cells-frame"><canvas class="cells ${open ? 'open' : ''}" data-layer=${index} width=${width}
         height=${height} role="img"
         aria-label="${formatCount(layer.values.length)} values of ${layer.text}"
         @click=${(/** @type {MouseEvent} */ event) => this.#onClick(event, index)}></canvas>
-      </li>`;
+        <div class="cells-mark" data-layer=${index} hidden></div></div></li>`;
   }
 
   /** @param {import('../protocol.js').Trace} trace */

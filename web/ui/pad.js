@@ -73,28 +73,29 @@ export class Pad extends View {
             @click=${this.#clear}>Clear</button>`}
       </div>
       <div class="pad-body">
-        <div class="pad-paper" ?hidden=${fromWall}>
+        <div class="pad-paper">
           <canvas class="pad" width=${RASTER} height=${RASTER} tabindex="0"
-            role="application" aria-roledescription="drawing pad"
+            ?hidden=${fromWall} role="application" aria-roledescription="drawing pad"
             aria-label="Drawing pad. Arrow keys move the pen, the space bar lowers
               and lifts it, Delete clears."
             @pointerdown=${this.#onDown} @pointermove=${this.#onMove}
             @pointerup=${this.#onUp} @pointercancel=${this.#onUp}
             @keydown=${this.#onKey} @keyup=${this.#onKeyUp}
             @focus=${this.#onFocus} @blur=${this.#onBlur}></canvas>
-          ${this.#strokes.length || this.#penShown ? nothing
+          <canvas class="pad-test" width="28" height="28" ?hidden=${!fromWall}
+            role="img" aria-label=${this.#caption()}></canvas>
+          ${fromWall || this.#strokes.length || this.#penShown ? nothing
     : html`<p class="pad-hint" aria-hidden="true">draw here</p>`}
         </div>
-        <canvas class="pad-test" width="28" height="28" ?hidden=${!fromWall}
-          role="img" aria-label=${this.#caption()}></canvas>
-        <figure class="prepared" ?hidden=${fromWall}>
-          <canvas width="28" height="28" role="img"
-            aria-label="The drawing as the network sees it"></canvas>
-          <figcaption>as the network sees it, 28 × 28</figcaption>
-        </figure>
-        ${fromWall ? html`<p class="pad-caption">${this.#caption()}</p>` : nothing}
+        ${bars(this.state.bars, this.state.digit?.label ?? -1)}
       </div>
-      ${bars(this.state.bars, this.state.digit?.label ?? -1)}
+      <div class="prepared" ?hidden=${fromWall}>
+        <canvas width="28" height="28" role="img"
+          aria-label="The drawing as the network sees it"></canvas>
+        <p>What the network sees: the drawing cropped, scaled and centred as the digits
+          of MNIST were.</p>
+      </div>
+      ${fromWall ? html`<p class="pad-caption">${this.#caption()}</p>` : nothing}
       <p class="sr" aria-live="polite">${this.#said}</p>`;
   }
 
@@ -111,7 +112,7 @@ export class Pad extends View {
   #caption() {
     const { digit } = this.state;
     if (digit?.source !== 'test') return '';
-    return `test image ${formatCount(digit.index)}, labelled ${digit.label}`;
+    return `Test image ${formatCount(digit.index)}, labelled ${digit.label}.`;
   }
 
   #canvas() {

@@ -30,6 +30,8 @@ export class Setup extends View {
 
   #open = false;
   #hasStarted = false;
+  /** The form was sent and nothing has come of it yet. */
+  #applied = false;
 
   /** @param {Set<keyof import('../state/store.js').State>} changed */
   changed(changed) {
@@ -59,6 +61,10 @@ export class Setup extends View {
       ${this.#open ? this.#form(engine) : nothing}`;
   }
 
+  updated() {
+    this.#focusFault();
+  }
+
   #summary() {
     const { run, engine } = this.state;
     if (!run || !engine) return '';
@@ -76,11 +82,11 @@ export class Setup extends View {
     const groups = [...new Set(engine.options.map((option) => option.group))];
     const waiting = this.#waiting();
     return html`<form id="settings" class="settings" novalidate @submit=${this.#onSubmit}>
-      ${groups.map((group) => html`<fieldset>
+      <div class="settings-groups">${groups.map((group) => html`<fieldset>
         <legend>${group}</legend>
         ${engine.options.filter((option) => option.group === group)
     .map((option) => this.#field(option))}
-      </fieldset>`)}
+      </fieldset>`)}</div>
       <div class="settings-end">
         <button class="go small" ?disabled=${!waiting.length}>Restart with these
           settings</button>
@@ -95,8 +101,13 @@ export class Setup extends View {
     </form>`;
   }
 
-  /** Keys whose typed value differs from the run's. */
+  /** Options that wait for a new network because another value was typed. */
   #waiting() {
+    const live = this.state.engine?.options.filter((option) => option.live) ?? [];
+    return this.#changedKeys().filter((key) => !live.some((option) => option.key === key));
+  }
+
+  #changedKeys() {
     const { draft, run } = this.state;
     return Object.keys(draft).filter((key) => draft[key] !== run?.values[key]);
   }
@@ -108,7 +119,7 @@ export class Setup extends View {
     const fault = faults[option.key] ?? '';
     const id = `option-${option.key}`;
     const described = fault ? `${id}-help ${id}-fault` : `${id}-help`;
-    const differs = this.#waiting().includes(option.key);
+    const differs = this.#changedKeys().includes(option.key);
     return html`<div class="field ${option.type} ${differs ? 'differs' : ''}">
       <label for=${id}>${option.key}${option.live
     ? html` <span class="live">live</span>` : nothing}</label>
@@ -160,6 +171,7 @@ export class Setup extends View {
    * @param {Event} event
    */
   #onChange(option, event) {
+    this.#applied = false;
     const input = /** @type {HTMLInputElement} */ (event.target);
     const value = option.type === 'switch' ? switchText(option, input.checked)
       : input.value.trim();
@@ -173,8 +185,17 @@ export class Setup extends View {
     if (!run || !engine) return;
     const values = { ...run.values, ...draft };
     const bad = engine.options.find((option) => checkValue(option, values[option.key]));
+    this.#applied = true;
     if (!bad) this.ask({ name: 'apply', values });
-    else /** @type {HTMLElement} */ (this.querySelector(`#option-${bad.key}`)).focus();
+    else this.#focusFault();
+  }
+
+  /** After a refusal, the field that was refused is where the visitor goes on. */
+  #focusFault() {
+    const field = /** @type {HTMLElement|null} */ (
+      this.querySelector('[aria-invalid="true"]'));
+    if (field && this.#applied) field.focus();
+    if (field) this.#applied = false;
   }
 }
 

@@ -13,14 +13,19 @@ import { mix, packPixel, ramp } from './ink.js';
 
 /** Steps from ink to accent. */
 const LEVELS = 7;
-/** How much of the accent lies under a tile that glows. */
-const GLOW = 0.13;
+/** How much of the accent lies under a tile that glows; large digits speak for
+ * themselves. */
+const GLOW = 0.17;
+const GLOW_LARGE = 0.06;
+/** How dark the ink of a digit is that was read right. */
+const CALM = 0.62;
 /** Gives strokes that were averaged over small tiles their weight back. */
 const STROKE_EXPONENT = 0.72;
 
 /** @typedef {import('../state/wall-order.js').TileSize} TileSize */
 
 export class WallPainter {
+  /** @type {Uint8Array} */
   #images = new Uint8Array(0);
   #levels = new Uint8Array(0);
   #targets = new Uint8Array(0);
@@ -34,6 +39,8 @@ export class WallPainter {
   /** @type {Uint32Array[]} */
   #tables = [];
   #paper = 0;
+  /** @type {ReturnType<typeof import('./ink.js').readInks>|null} */
+  #inks = null;
   /** Images that still have to be painted. @type {number[]} */
   #queue = [];
   #queued = new Uint8Array(0);
@@ -68,11 +75,13 @@ export class WallPainter {
    * @param {ReturnType<typeof import('./ink.js').readInks>} inks
    */
   setInks(inks) {
-    const calm = mix(inks.paper, inks.ink, 0.72);
+    this.#inks = inks;
+    const glow = this.#tile.side < 24 ? GLOW : GLOW_LARGE;
+    const calm = mix(inks.paper, inks.ink, CALM);
     this.#paper = packPixel(inks.paper);
     this.#tables = Array.from({ length: LEVELS }, (_, level) => {
       const share = level / (LEVELS - 1);
-      const ground = mix(inks.paper, inks.accent, GLOW * share);
+      const ground = mix(inks.paper, inks.accent, glow * share);
       return ramp(ground, mix(calm, inks.accent, share), STROKE_EXPONENT);
     });
   }
@@ -92,6 +101,7 @@ export class WallPainter {
       const kept = tile.divisor > 1 ? tile.side * tile.side : 0;
       this.#grey = new Uint8Array(count * kept);
       this.#known = new Uint8Array(count);
+      if (this.#inks) this.setInks(this.#inks);
     }
     this.#columns = columns;
     this.#picture = picture;

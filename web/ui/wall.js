@@ -31,6 +31,7 @@ export class Wall extends View {
   static watches = ['test', 'evaluation', 'wall', 'digit', 'engine'];
 
   #painter = new WallPainter();
+  /** Images in the order of their places. @type {Uint32Array} */
   #order = new Uint32Array(0);
   #width = 0;
   #height = 0;
