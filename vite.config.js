@@ -45,6 +45,8 @@ export default defineConfig({
     rolldownOptions: { input: pages() },
   },
   worker: { format: 'es' },
+  // A file that is not there is a 404, not the front page.
+  appType: 'mpa',
   server: { headers: isolation },
   preview: { headers },
 });
