@@ -64,7 +64,7 @@ export class Core {
    * @param {...number} values
    */
   call(name, ...values) {
-    if (this.#dead) throw this.#dead;
+    this.mustLive();
     try {
       return this.#raw[name](...values);
     } catch (error) {
@@ -76,6 +76,11 @@ export class Core {
       );
       throw this.#dead;
     }
+  }
+
+  /** Throws when the engine cannot be called any more. */
+  mustLive() {
+    if (this.#dead) throw this.#dead;
   }
 
   /**

@@ -206,6 +206,7 @@ export class Trainer {
    * @param {Uint8Array} labels   [count], 0..9
    */
   writeData(set, first, images, labels) {
+    this.#core.mustLive();
     const name = check.writableSet(set);
     const at = check.wholeNumber(first, 'first', 0, IMAGES_MAX);
     const { train } = checkedSets({ train: { images, labels } });
@@ -248,6 +249,7 @@ export class Trainer {
    * @returns {LabelledImages}
    */
   data(set) {
+    this.#core.mustLive();
     const name = check.writableSet(set);
     const count = this.#announced ? this.#reserved[name] : 0;
     /** @param {string} part */
@@ -695,6 +697,7 @@ export class Trainer {
   }
 
   #needData() {
+    this.#core.mustLive();
     if (this.#announced) return;
     throw new CoreError(
       'NO_DATA',
@@ -719,6 +722,7 @@ export class Trainer {
 
   /** @returns {SetName} */
   #needEvaluation() {
+    this.#core.mustLive();
     if (this.#evaluating) return this.#evaluating;
     throw new CoreError('BAD_ARGUMENT', 'No evaluation has been begun, or training ended it.');
   }
