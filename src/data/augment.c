@@ -240,24 +240,20 @@ void augment_image(const Augmenter *augmenter, uint32_t epoch, uint32_t image,
 
 /* ==== Batches ============================================================ */
 
-static bool in_range(double value, double low, double high) {
-    return value >= low && value <= high;
-}
-
 void augmenter_bind(Augmenter *augmenter, Arena *arena,
                     const AugmentSettings *settings, uint32_t seed) {
-    assert(in_range(settings->shift, 0, AUGMENT_SHIFT_MAX));
-    assert(in_range(settings->rotation, 0, AUGMENT_ROTATION_MAX));
-    assert(in_range(settings->scale, 0, AUGMENT_SCALE_MAX));
-    assert(in_range(settings->shear, 0, AUGMENT_SHEAR_MAX));
-    assert(in_range(settings->elastic_alpha, 0, AUGMENT_ALPHA_MAX));
-    assert(in_range(settings->elastic_sigma, AUGMENT_SIGMA_MIN,
-                    AUGMENT_SIGMA_MAX));
-    *augmenter = (Augmenter){.settings = *settings, .seed = seed};
-    augmenter->elastic = settings->elastic_alpha > 0;
-    augmenter->active = augmenter->elastic || settings->shift > 0 ||
-                        settings->rotation > 0 || settings->scale > 0 ||
-                        settings->shear > 0;
+    const AugmentSettings s = *settings;
+    assert(s.shift >= 0 && s.shift <= AUGMENT_SHIFT_MAX);
+    assert(s.rotation >= 0 && s.rotation <= AUGMENT_ROTATION_MAX);
+    assert(s.scale >= 0 && s.scale <= AUGMENT_SCALE_MAX);
+    assert(s.shear >= 0 && s.shear <= AUGMENT_SHEAR_MAX);
+    assert(s.elastic_alpha >= 0 && s.elastic_alpha <= AUGMENT_ALPHA_MAX);
+    assert(s.elastic_sigma >= AUGMENT_SIGMA_MIN &&
+           s.elastic_sigma <= AUGMENT_SIGMA_MAX);
+    *augmenter = (Augmenter){.settings = s, .seed = seed};
+    augmenter->elastic = s.elastic_alpha > 0;
+    augmenter->active = augmenter->elastic || s.shift > 0 || s.rotation > 0 ||
+                        s.scale > 0 || s.shear > 0;
     if (!augmenter->active) return;
     plan_lattice(augmenter);
     augmenter->scratch = arena_alloc(arena, BATCHER_ROWS_MAX, IMAGE_PIXELS);
