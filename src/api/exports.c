@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "data/idx.h"
+#include "train/setup.h"
 #include "train/trainer.h"
 
 #ifdef __EMSCRIPTEN__
@@ -108,9 +109,16 @@ EXPORT const char *soma_layer_kind_text(int row, int field) {
 EXPORT const char *soma_run_text(const char *run, int all) {
     Options options = options_default();
     if (options_read(&options, run, &last_fault) != STATUS_OK) return NULL;
-    if (trainer_check(&options, &last_fault) != STATUS_OK) return NULL;
+    if (setup_check(&options, &last_fault) != STATUS_OK) return NULL;
     options_print(&options, all != 0, last_text, sizeof last_text);
     return last_text;
+}
+
+EXPORT const char *soma_option_note(const char *run, int row) {
+    Options options = options_default();
+    if (row < 0 || row >= OPTION_COUNT) return "";
+    if (options_read(&options, run, &last_fault) != STATUS_OK) return NULL;
+    return options_note(&options, (OptionId)row);
 }
 
 /* ==== Threads and data ================================================== */
@@ -242,10 +250,30 @@ EXPORT double soma_trainer_number(const Trainer *trainer, int which) {
         return (double)batcher_count(batcher, ROLE_VALIDATION);
     case SOMA_TEST_COUNT: return (double)batcher_count(batcher, ROLE_TEST);
     case SOMA_MEMORY_BYTES: return (double)trainer->arena.used;
-    case SOMA_CAN_RESTORE: return trainer->snapshot.taken;
+    case SOMA_CAN_RESTORE: return trainer->finite.taken;
     case SOMA_INPUT_SPARSE: return trainer->network.input.sparse;
     }
     return __builtin_nan("");
+}
+
+EXPORT double soma_trainer_rate(const Trainer *trainer, double step) {
+    return trainer_rate(trainer, step > 0 ? (uint64_t)step : 0);
+}
+
+EXPORT int soma_trainer_judge(Trainer *trainer) {
+    return trainer_judge(trainer);
+}
+
+EXPORT Status soma_augment(Trainer *trainer, const uint8_t *pixels, int epoch,
+                           int image, uint8_t *distorted) {
+    if (epoch < 0 || image < 0)
+        return bad_argument("epoch", "Epochs and images count from 0.");
+    if (!trainer->augmenter.active)
+        memcpy(distorted, pixels, IMAGE_PIXELS);
+    else
+        augment_image(&trainer->augmenter, (uint32_t)epoch, (uint32_t)image,
+                      pixels, distorted);
+    return STATUS_OK;
 }
 
 EXPORT void soma_trainer_mark(Trainer *trainer) { trainer_mark(trainer); }

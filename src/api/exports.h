@@ -67,6 +67,10 @@ const char *soma_layer_kind_text(int row, int field);
  * NULL when it is refused. */
 const char *soma_run_text(const char *run, int all);
 
+/* Why option `row` has no effect beside the others of this run description, as
+ * a sentence, or "" when it has; NULL when the description is refused. */
+const char *soma_option_note(const char *run, int row);
+
 /* ==== Threads and data ================================================== */
 
 Pool *soma_pool_create(int n_threads);
@@ -139,6 +143,20 @@ enum {
 };
 double soma_trainer_number(const Trainer *trainer, int which);
 
+/* The learning rate that the schedule gives to a step (0 is the first): the
+ * whole curve can be drawn before the run. */
+double soma_trainer_rate(const Trainer *trainer, double step);
+
+/* At the end of every epoch, after the validation set was evaluated: notes the
+ * best epoch for early stopping and the target accuracy. Returns 1 when the
+ * run has ended early; with early stopping the best weights are back then. */
+int soma_trainer_judge(Trainer *trainer);
+
+/* The distorted copy that training image number `image` becomes in `epoch`;
+ * without augmentation the image itself. Both are [784] bytes. */
+Status soma_augment(Trainer *trainer, const uint8_t *pixels, int epoch,
+                    int image, uint8_t *distorted);
+
 /* Start a new mean for SOMA_MEAN_LOSS and SOMA_MEAN_ACCURACY. */
 void soma_trainer_mark(Trainer *trainer);
 
@@ -167,7 +185,8 @@ enum { SOMA_EVAL_COUNT, SOMA_EVAL_LOSS, SOMA_EVAL_ACCURACY };
 double soma_evaluation_number(const Trainer *trainer, int which);
 const uint32_t *soma_evaluation_confusion(const Trainer *trainer); /* [10,10] */
 const uint8_t *soma_evaluation_predicted(const Trainer *trainer);  /* [count] */
-const float *soma_evaluation_probabilities(const Trainer *trainer);/* [count,10]*/
+/* [count,10] */
+const float *soma_evaluation_probabilities(const Trainer *trainer);
 
 /* Class probabilities for any number of images: bytes 0..255, or floats that
  * replace pixel/255. */
@@ -186,7 +205,7 @@ Status soma_gradient_floats(Trainer *trainer, const float *pixels,
 
 /* Layers of the network, in the order of `net=`. */
 int soma_layer_count(const Trainer *trainer);
-const char *soma_layer_text(const Trainer *trainer, int layer); /* "dense 128" */
+const char *soma_layer_text(const Trainer *trainer, int layer); /* "relu" */
 /* Output shape of one image; returns the rank, dims in shape[0..2]. */
 int soma_layer_shape(const Trainer *trainer, int layer, int shape[3]);
 /* Outputs of the layer for row 0 of the last soma_predict call. */

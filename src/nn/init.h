@@ -13,6 +13,8 @@
  *   xavier-uniform   U(±√(6/(I+O)))
  *   he               N(0, 2/I)                  He et al. 2015
  *   he-uniform       U(±√(6/I))
+ *   orthogonal       rows or columns of length g, at right angles to each
+ *                    other (Saxe et al. 2014); g = √2 before the relu family
  *   auto             he before the relu family, xavier otherwise
  *
  * Biases start at 0, gains at 1.
@@ -33,6 +35,7 @@ typedef enum InitKind {
     INIT_XAVIER_UNIFORM,
     INIT_HE,
     INIT_HE_UNIFORM,
+    INIT_ORTHOGONAL,
     INIT_COUNT
 } InitKind;
 

@@ -7,8 +7,10 @@
 #include "nn/kinds.h"
 
 static const LayerKind *const kinds[] = {
-    &layer_dense,
-    &layer_relu,
+    &layer_dense,    &layer_relu,       &layer_leaky_relu, &layer_gelu,
+    &layer_softplus, &layer_tanh,       &layer_sigmoid,    &layer_step,
+    &layer_linear,   &layer_softmax,    &layer_dropout,    &layer_batchnorm,
+    &layer_layernorm,
 };
 
 int layer_kind_count(void) { return (int)(sizeof kinds / sizeof kinds[0]); }

@@ -75,6 +75,7 @@ typedef struct Pass {
     const Input *input;  /* where the first layer's x lies, dense or sparse */
     int rows;            /* N of this chunk */
     bool training;       /* dropout and batch statistics on */
+    bool observing;      /* running statistics take note of this batch */
     uint32_t seed;       /* for layers that draw random numbers: */
     uint64_t step;       /*   the training step, */
     size_t first_row;    /*   and the chunk's first row within the batch */
@@ -109,7 +110,8 @@ typedef struct LayerKind {
     void (*backward)(Layer *layer, const Pass *pass, const float *x,
                      const float *y, const float *dy, float *dx);
 
-    bool reads_sparse; /* can take a sparse pass->input instead of x */
+    bool reads_sparse;  /* can take a sparse pass->input instead of x */
+    const void *detail; /* what kinds that share functions differ in */
 } LayerKind;
 
 struct Layer {
@@ -122,8 +124,10 @@ struct Layer {
     int parameter_count;
     Parameter parameter[LAYER_PARAMETERS_MAX];
     float *cache[4];  /* kept between forward and backward; see each kind */
-    float *state[2];  /* kept between steps (running statistics) */
-    size_t state_count; /* floats in each state */
+    bool needs_whole_batch; /* statistics over the batch: no chunks */
+    float *state[2];        /* [state_count], kept between steps */
+    float state_initial[2]; /* what each starts from */
+    size_t state_count;     /* 0: the layer keeps nothing */
 };
 
 /* The table of kinds. */

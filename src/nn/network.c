@@ -45,6 +45,8 @@ static Status append_layer(Network *network, const char *text, size_t length,
     layer->in = index == 0 ? in : network_out(network);
     TRY(layer->kind->configure(layer, fault));
     network->layer_count++;
+    network->state_size += 2 * layer->state_count;
+    network->needs_whole_batch |= layer->needs_whole_batch;
     return place_parameters(network, layer, fault);
 }
 
@@ -86,15 +88,21 @@ const Parameter *network_parameter(const Network *network, int number) {
         if (number < layer->parameter_count) return &layer->parameter[number];
         number -= layer->parameter_count;
     }
-    assert(!"parameter number out of range");
+    assert(false);
     return NULL;
 }
 
 /* ==== Memory ============================================================ */
 
-/* Point the parameters of all layers into the flat vectors. */
+/* Point the parameters and states of all layers into the flat vectors. */
 static void bind_parameters(Network *network) {
     if (network->parameters == NULL) return;
+    float *state = network->states;
+    for (int i = 0; i < network->layer_count; i++)
+        for (int j = 0; j < 2; j++) {
+            network->layers[i].state[j] = state;
+            state += network->layers[i].state_count;
+        }
     for (int i = 0; i < network->layer_count; i++)
         for (int j = 0; j < network->layers[i].parameter_count; j++) {
             Parameter *const p = &network->layers[i].parameter[j];
@@ -110,6 +118,7 @@ void network_bind(Network *network, Arena *arena, int max_rows, int n_threads,
     network->max_rows = max_rows;
     network->parameters = arena_floats(arena, network->flat_size);
     network->gradients = arena_floats(arena, network->flat_size);
+    network->states = arena_floats(arena, network->state_size);
     bind_parameters(network);
     input_bind(&network->input, arena, max_rows, scaling,
                network->layers[0].kind->reads_sparse);
@@ -145,6 +154,10 @@ const float *network_forward(Network *network, Pass *pass) {
         layer->kind->forward(layer, pass, layer_input(network, i),
                              network->outputs[i]);
     }
+    return network_result(network);
+}
+
+const float *network_result(const Network *network) {
     return network->outputs[network->layer_count - 1];
 }
 

@@ -22,9 +22,12 @@ typedef struct Network {
     int parameter_count;    /* tensors */
     size_t scalar_count;    /* numbers in them */
     size_t flat_size;       /* floats of each flat vector, gaps included */
+    size_t state_size;      /* floats of all layers' states */
+    bool needs_whole_batch; /* some layer does: a batch is one chunk */
     int max_rows;
     float *parameters;      /* [flat_size] */
     float *gradients;       /* [flat_size] */
+    float *states;          /* [state_size], running statistics */
     float *outputs[NETWORK_LAYERS_MAX]; /* y[max_rows,O] of every layer */
     float *errors[2];       /* dy[max_rows, widest layer], taken in turns */
     Input input;
@@ -53,6 +56,9 @@ const Parameter *network_parameter(const Network *network, int number);
 /* Forward over the rows that network->input holds. Returns z[rows,K], the last
  * layer's output, which stays valid until the next pass. */
 const float *network_forward(Network *network, Pass *pass);
+
+/* z[rows,K] of the last forward pass. */
+const float *network_result(const Network *network);
 
 /* Where network_backward expects dz[rows,K]. */
 float *network_error(Network *network);

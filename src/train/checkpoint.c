@@ -4,12 +4,14 @@
  *     u32 length of the run description, then its text (all keys)
  *     u64 step · u32 epoch · u64 row      position
  *     f64 β₁ᵗ · f64 β₂ᵗ
- *     f32 parameters, then each slot, [flat_size] each
+ *     f32 parameters [flat_size], states [state_size], then each slot
+ *     [flat_size]
  *
  * Little-endian throughout, as WebAssembly is. */
 #include <stdio.h>
 #include <string.h>
 
+#include "train/setup.h"
 #include "train/trainer.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
@@ -25,9 +27,15 @@ static size_t header_bytes(size_t run_length) {
            sizeof(uint32_t) + sizeof(uint64_t) + 2 * sizeof(double);
 }
 
+static size_t state_bytes(const Trainer *trainer) {
+    return trainer->network.state_size * sizeof(float);
+}
+
 static size_t vector_bytes(const Trainer *trainer) {
     const int slots = optimizer_slots(trainer->optimizer.settings.kind);
-    return (size_t)(1 + slots) * trainer->network.flat_size * sizeof(float);
+    const size_t floats = (size_t)(1 + slots) * trainer->network.flat_size +
+                          trainer->network.state_size;
+    return floats * sizeof(float);
 }
 
 size_t trainer_state_bytes(const Trainer *trainer) {
@@ -38,12 +46,12 @@ size_t trainer_state_bytes(const Trainer *trainer) {
 }
 
 static uint8_t *put(uint8_t *to, const void *from, size_t bytes) {
-    memcpy(to, from, bytes);
+    if (bytes > 0) memcpy(to, from, bytes);
     return to + bytes;
 }
 
 static const uint8_t *get(void *to, const uint8_t *from, size_t bytes) {
-    memcpy(to, from, bytes);
+    if (bytes > 0) memcpy(to, from, bytes);
     return from + bytes;
 }
 
@@ -63,6 +71,7 @@ void trainer_state_write(const Trainer *trainer, uint8_t *bytes) {
     bytes = put(bytes, &trainer->optimizer.power1, sizeof(double));
     bytes = put(bytes, &trainer->optimizer.power2, sizeof(double));
     bytes = put(bytes, trainer->network.parameters, vector);
+    bytes = put(bytes, trainer->network.states, state_bytes(trainer));
     for (int i = 0; i < OPTIMIZER_SLOTS_MAX; i++)
         if (trainer->optimizer.slot[i] != NULL)
             bytes = put(bytes, trainer->optimizer.slot[i], vector);
@@ -152,15 +161,18 @@ Status trainer_state_read(Trainer *trainer, const uint8_t *bytes, size_t size,
     const size_t vector = trainer->network.flat_size * sizeof(float);
     const uint8_t *at =
         get(trainer->network.parameters, header.vectors, vector);
+    at = get(trainer->network.states, at, state_bytes(trainer));
     for (int i = 0; i < OPTIMIZER_SLOTS_MAX; i++)
         if (trainer->optimizer.slot[i] != NULL)
             at = get(trainer->optimizer.slot[i], at, vector);
     trainer->options = header.options;
-    trainer->optimizer.settings = trainer_optimizer_settings(&trainer->options);
+    trainer->optimizer.settings = setup_optimizer(&trainer->options);
     trainer->step = header.step;
     trainer->optimizer.power1 = header.power1;
     trainer->optimizer.power2 = header.power2;
-    trainer->snapshot.taken = false;
+    trainer->finite.taken = trainer->best.taken = false;
+    trainer->epochs_without_better = 0;
+    trainer->ended_early = false;
     trainer->stop = (Fault){0};
     trainer_mark(trainer);
     return STATUS_OK;

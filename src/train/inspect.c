@@ -51,15 +51,7 @@ double trainer_gradient(Trainer *trainer, const uint8_t *bytes,
     Metrics metrics = {0};
     for (size_t at = 0; at < count;) {
         const int rows = (int)size_min((size_t)network->max_rows, count - at);
-        Pass pass = {
-            .pool = trainer->pool,
-            .rows = rows,
-            .training = true,
-            .seed = (uint32_t)trainer->options.value[OPTION_SEED],
-            .step = trainer->step,
-            .first_row = at,
-            .accumulate = at > 0,
-        };
+        Pass pass = trainer_pass(trainer, rows, at);
         load_rows(trainer, bytes, floats, at, rows);
         const float *const z = network_forward(network, &pass);
         metrics_add(&metrics,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nn/init.h"
+#include "train/setup.h"
 
 /* Rows of a pass at most, and at least, so that evaluation runs well when
  * training takes one image at a time. */
@@ -19,49 +20,6 @@ static const double DIVERGED_LOSS = 1e9;
 
 /* ==== Making ============================================================ */
 
-Status trainer_check(const Options *options, Fault *fault) {
-    Network *const network = malloc(sizeof *network);
-    if (network == NULL)
-        return fault_set(fault, STATUS_OUT_OF_MEMORY, "net", "%s",
-                         status_sentence(STATUS_OUT_OF_MEMORY));
-    const Shape image = {1, IMAGE_SIDE, IMAGE_SIDE};
-    Status status = network_parse(network, options->net, image, fault);
-    if (status == STATUS_OK) {
-        const size_t outputs = shape_size(network_out(network));
-        if (outputs != CLASS_COUNT)
-            status = fault_set(fault, STATUS_BAD_SHAPE, "net",
-                               "The last layer must have %d outputs, one for "
-                               "each digit, not %zu; end with \"dense %d\".",
-                               CLASS_COUNT, outputs, CLASS_COUNT);
-    }
-    free(network);
-    return status;
-}
-
-static BatcherSettings batcher_settings(const Options *options) {
-    return (BatcherSettings){
-        .seed = (uint32_t)options->value[OPTION_SEED],
-        .validation = options_count(options, OPTION_VALIDATION),
-        .limit = options_count(options, OPTION_LIMIT),
-        .batch = options_count(options, OPTION_BATCH),
-        .shuffle = options->value[OPTION_SHUFFLE] != 0,
-        .drop_last = options->value[OPTION_DROP_LAST] != 0,
-    };
-}
-
-OptimizerSettings trainer_optimizer_settings(const Options *options) {
-    const double *const value = options->value;
-    return (OptimizerSettings){
-        .kind = (OptimizerKind)value[OPTION_OPTIMIZER],
-        .momentum = value[OPTION_MOMENTUM],
-        .alpha = value[OPTION_ALPHA],
-        .beta1 = value[OPTION_BETA1],
-        .beta2 = value[OPTION_BETA2],
-        .epsilon = value[OPTION_EPSILON],
-        .l2 = value[OPTION_L2],
-    };
-}
-
 /* Arrays for the largest set. */
 static void bind_evaluation(Trainer *trainer, Arena *arena) {
     size_t most = 0;
@@ -73,29 +31,26 @@ static void bind_evaluation(Trainer *trainer, Arena *arena) {
         arena_alloc(arena, most, CLASS_COUNT * sizeof(float));
 }
 
-static void bind_snapshot(Trainer *trainer, Arena *arena) {
-    const size_t size = trainer->network.flat_size;
-    trainer->snapshot.parameters = arena_floats(arena, size);
-    for (int i = 0; i < optimizer_slots(trainer->optimizer.settings.kind); i++)
-        trainer->snapshot.slot[i] = arena_floats(arena, size);
-}
-
 /* Lay everything out; runs once to measure and once to bind. */
 static Status trainer_bind(Trainer *trainer, Arena *arena, Fault *fault) {
     const Options *const options = &trainer->options;
-    const BatcherSettings batches = batcher_settings(options);
-    const OptimizerSettings optimizer = trainer_optimizer_settings(options);
-    const LossSettings loss = {.kind = (LossKind)options->value[OPTION_LOSS]};
-    const int rows =
-        int_max(ROWS_MIN, (int)size_min(batches.batch, ROWS_MAX));
+    const BatcherSettings batches = setup_batcher(options);
+    const AugmentSettings distortions = setup_augment(options);
+    const LossSettings loss = setup_loss(options);
+    const OptimizerSettings optimizer = setup_optimizer(options);
+    Network *const network = &trainer->network;
+    const int rows = int_max(ROWS_MIN, (int)size_min(batches.batch, ROWS_MAX));
     TRY(batcher_bind(&trainer->batcher, arena, trainer->dataset, &batches,
                      fault));
-    network_bind(&trainer->network, arena, rows, pool_threads(trainer->pool),
+    augmenter_bind(&trainer->augmenter, arena, &distortions, batches.seed);
+    network_bind(network, arena, rows, pool_threads(trainer->pool),
                  (InputScaling)options->value[OPTION_INPUT]);
-    loss_bind(&trainer->loss, arena, &loss, rows, CLASS_COUNT);
-    optimizer_bind(&trainer->optimizer, arena, &optimizer,
-                   trainer->network.flat_size);
-    bind_snapshot(trainer, arena);
+    loss_bind(&trainer->loss, arena, &loss, rows,
+              (int)shape_size(network_out(network)));
+    optimizer_bind(&trainer->optimizer, arena, &optimizer, network->flat_size);
+    snapshot_bind(&trainer->finite, arena, network, &trainer->optimizer);
+    if (options->value[OPTION_PATIENCE] > 0)
+        snapshot_bind(&trainer->best, arena, network, &trainer->optimizer);
     bind_evaluation(trainer, arena);
     return STATUS_OK;
 }
@@ -106,8 +61,8 @@ static Status allocate(Trainer *trainer, Fault *fault) {
     TRY(trainer_bind(trainer, &measure, fault));
     const size_t bytes = measure.used;
     if (!measure.overflowed)
-        trainer->block = aligned_alloc(CACHE_LINE,
-                                       size_round_up(bytes, CACHE_LINE));
+        trainer->block =
+            aligned_alloc(CACHE_LINE, size_round_up(bytes, CACHE_LINE));
     if (trainer->block == NULL)
         return fault_set(fault, STATUS_OUT_OF_MEMORY, "net",
                          "This run needs %.0f MB of memory, more than there "
@@ -122,16 +77,14 @@ static Status allocate(Trainer *trainer, Fault *fault) {
 
 /* Everything that trainer_create does once the struct is there. */
 static Status build(Trainer *trainer, const char *run, Fault *fault) {
-    const Shape image = {1, IMAGE_SIDE, IMAGE_SIDE};
-    trainer->options = options_default();
-    TRY(options_read(&trainer->options, run, fault));
-    TRY(trainer_check(&trainer->options, fault));
-    TRY(network_parse(&trainer->network, trainer->options.net, image, fault));
+    Options *const options = &trainer->options;
+    *options = options_default();
+    TRY(options_read(options, run, fault));
+    TRY(setup_network(options, &trainer->network, fault));
     TRY(allocate(trainer, fault));
-    init_network(&trainer->network,
-                 (InitKind)trainer->options.value[OPTION_INIT],
-                 trainer->options.value[OPTION_INIT_SCALE],
-                 (uint32_t)trainer->options.value[OPTION_SEED]);
+    init_network(&trainer->network, (InitKind)options->value[OPTION_INIT],
+                 options->value[OPTION_INIT_SCALE],
+                 (uint32_t)options->value[OPTION_SEED]);
     return STATUS_OK;
 }
 
@@ -171,7 +124,7 @@ Status trainer_set(Trainer *trainer, const char *key, const char *value,
                          key);
     TRY(options_set(&trainer->options, key, strlen(key), value, strlen(value),
                     fault));
-    trainer->optimizer.settings = trainer_optimizer_settings(&trainer->options);
+    trainer->optimizer.settings = setup_optimizer(&trainer->options);
     return STATUS_OK;
 }
 
@@ -180,78 +133,41 @@ uint64_t trainer_epoch_steps(const Trainer *trainer) {
 }
 
 uint64_t trainer_total_steps(const Trainer *trainer) {
-    return trainer_epoch_steps(trainer) *
-           (uint64_t)trainer->options.value[OPTION_EPOCHS];
+    return setup_total_steps(&trainer->options, trainer_epoch_steps(trainer));
 }
 
 bool trainer_finished(const Trainer *trainer) {
-    return trainer->step >= trainer_total_steps(trainer);
+    return trainer->ended_early ||
+           trainer->step >= trainer_total_steps(trainer);
+}
+
+double trainer_rate(const Trainer *trainer, uint64_t step) {
+    const Schedule schedule =
+        setup_schedule(&trainer->options, trainer_epoch_steps(trainer));
+    return trainer->options.value[OPTION_LR] *
+           schedule_factor(&schedule, step);
 }
 
 void trainer_mark(Trainer *trainer) { trainer->mean = (Metrics){0}; }
 
-/* ==== Snapshots ========================================================= */
-
-/* Copy between the trainer and its snapshot. */
-static void copy_weights(Trainer *trainer, bool to_snapshot) {
-    const size_t bytes = trainer->network.flat_size * sizeof(float);
-    float *const inside[] = {trainer->network.parameters,
-                             trainer->optimizer.slot[0],
-                             trainer->optimizer.slot[1]};
-    float *const kept[] = {trainer->snapshot.parameters,
-                           trainer->snapshot.slot[0],
-                           trainer->snapshot.slot[1]};
-    for (int i = 0; i < 1 + OPTIMIZER_SLOTS_MAX; i++)
-        if (inside[i] != NULL)
-            memcpy(to_snapshot ? kept[i] : inside[i],
-                   to_snapshot ? inside[i] : kept[i], bytes);
-}
-
-/* Keep the state before this step; its loss has just come out finite. */
-static void take_snapshot(Trainer *trainer, BatcherPosition position) {
-    Snapshot *const snapshot = &trainer->snapshot;
-    copy_weights(trainer, true);
-    snapshot->taken = true;
-    snapshot->step = trainer->step;
-    snapshot->position = position;
-    snapshot->power1 = trainer->optimizer.power1;
-    snapshot->power2 = trainer->optimizer.power2;
-}
-
-Status trainer_restore(Trainer *trainer, Fault *fault) {
-    const Snapshot *const snapshot = &trainer->snapshot;
+Status trainer_return_to(Trainer *trainer, const Snapshot *snapshot,
+                         Fault *fault) {
     if (!snapshot->taken)
         return fault_set(fault, STATUS_NO_SNAPSHOT, "", "%s",
                          status_sentence(STATUS_NO_SNAPSHOT));
     TRY(batcher_seek(&trainer->batcher, snapshot->position, fault));
-    copy_weights(trainer, false);
+    snapshot_restore(snapshot, &trainer->network, &trainer->optimizer);
     trainer->step = snapshot->step;
-    trainer->optimizer.power1 = snapshot->power1;
-    trainer->optimizer.power2 = snapshot->power2;
     trainer->stop = (Fault){0};
     trainer_mark(trainer);
     return STATUS_OK;
 }
 
+Status trainer_restore(Trainer *trainer, Fault *fault) {
+    return trainer_return_to(trainer, &trainer->finite, fault);
+}
+
 /* ==== One step ========================================================== */
-
-/* Which parameter holds element `offset` of the flat vectors. */
-static const Parameter *parameter_at(const Network *network, size_t offset) {
-    int i = 0;
-    while (i + 1 < network->parameter_count &&
-           network_parameter(network, i + 1)->offset <= offset)
-        i++;
-    return network_parameter(network, i);
-}
-
-/* A range of gradients is complete: make the step there while it is warm. */
-static void update_range(void *context, size_t offset, size_t count) {
-    Trainer *const trainer = context;
-    const Network *const network = &trainer->network;
-    optimizer_update(&trainer->optimizer, offset, count,
-                     network->parameters + offset, network->gradients + offset,
-                     parameter_at(network, offset)->role == PARAMETER_WEIGHT);
-}
 
 /* Stop the run: say where the first value that is not finite was seen. */
 static Status stop_diverged(Trainer *trainer, int rows, double loss,
@@ -277,51 +193,50 @@ static Status stop_diverged(Trainer *trainer, int rows, double loss,
     return STATUS_NOT_FINITE;
 }
 
-static Pass training_pass(Trainer *trainer, const Batch *batch) {
-    return (Pass){
-        .pool = trainer->pool,
-        .rows = batch->rows,
-        .training = true,
-        .seed = (uint32_t)trainer->options.value[OPTION_SEED],
-        .step = trainer->step,
-        .first_row = batch->batch_row,
-        .accumulate = batch->batch_row > 0,
-        .ready = batch->ends_batch ? update_range : NULL,
-        .ready_context = trainer,
-    };
+/* The next chunk of the batch, distorted if the run asks for it. */
+static Status next_chunk(Trainer *trainer, Batch *batch, Fault *fault) {
+    const Status status =
+        batcher_next(&trainer->batcher, trainer->network.max_rows, batch);
+    if (status != STATUS_OK)
+        return fault_set(fault, status, "", "%s", status_sentence(status));
+    augmenter_apply(&trainer->augmenter, trainer->pool, batch);
+    return STATUS_OK;
 }
 
-/* The batch's mean so far; the last chunk completes it. */
+static LossSum forward(Trainer *trainer, Pass *pass, const Batch *batch) {
+    Network *const network = &trainer->network;
+    input_load_bytes(&network->input, trainer->pool, batch->pixels,
+                     batch->rows);
+    const float *const z = network_forward(network, pass);
+    return loss_forward(&trainer->loss, trainer->pool, batch->rows, z,
+                        batch->labels);
+}
+
+static void backward(Trainer *trainer, Pass *pass, const Batch *batch) {
+    Network *const network = &trainer->network;
+    loss_backward(&trainer->loss, trainer->pool, batch->rows,
+                  batch->batch_rows, network_result(network), batch->labels,
+                  network_error(network));
+    network_backward(network, pass);
+}
+
 static void record(Trainer *trainer, const Batch *batch, LossSum sum) {
     if (batch->batch_row == 0) trainer->batch = (Metrics){0};
     metrics_add(&trainer->batch, sum, batch->rows);
     metrics_add(&trainer->mean, sum, batch->rows);
 }
 
-/* Forward, loss, backward over one chunk of the batch. With the last chunk the
- * layers announce their gradients, and update_range makes the step. */
-static Status learn_chunk(Trainer *trainer, const Batch *batch,
-                          BatcherPosition before, Fault *fault) {
-    Network *const network = &trainer->network;
-    Pass pass = training_pass(trainer, batch);
-    input_load_bytes(&network->input, trainer->pool, batch->pixels,
-                     batch->rows);
-    const float *const z = network_forward(network, &pass);
-    const LossSum sum = loss_forward(&trainer->loss, trainer->pool,
-                                     batch->rows, z, batch->labels);
-    const double loss = sum.loss / batch->rows;
-    if (!(loss < DIVERGED_LOSS))
-        return stop_diverged(trainer, batch->rows, loss, fault);
-    record(trainer, batch, sum);
-    if (batch->ends_batch && trainer->step % SNAPSHOT_STEPS == 0)
-        take_snapshot(trainer, before);
-    if (batch->ends_batch)
-        optimizer_begin(&trainer->optimizer, trainer->learning_rate, 1);
-    loss_backward(&trainer->loss, trainer->pool, batch->rows,
-                  batch->batch_rows, z, batch->labels,
-                  network_error(network));
-    network_backward(network, &pass);
-    return STATUS_OK;
+/* Before the batch's last backward pass: its loss is known and the weights
+ * are still those that gave it. */
+static void open_update(Trainer *trainer, const Update *update, Pass *pass,
+                        BatcherPosition before) {
+    if (trainer->step % SNAPSHOT_STEPS == 0)
+        snapshot_take(&trainer->finite, &trainer->network, &trainer->optimizer,
+                      trainer->step, before);
+    if (!update_is_fused(update)) return;
+    optimizer_begin(&trainer->optimizer, trainer->learning_rate, 1);
+    pass->ready = update_ready;
+    pass->ready_context = (void *)(uintptr_t)update;
 }
 
 Status trainer_step(Trainer *trainer, Fault *fault) {
@@ -331,15 +246,74 @@ Status trainer_step(Trainer *trainer, Fault *fault) {
         return trainer->stop.code;
     }
     const BatcherPosition before = batcher_position(&trainer->batcher);
-    trainer->learning_rate = trainer->options.value[OPTION_LR];
+    const Update update = {
+        .network = &trainer->network,
+        .optimizer = &trainer->optimizer,
+        .pool = trainer->pool,
+        .clip = trainer->options.value[OPTION_CLIP],
+        .max_norm = trainer->options.value[OPTION_MAX_NORM],
+    };
+    trainer->learning_rate = trainer_rate(trainer, trainer->step);
     Batch batch = {0};
     while (!batch.ends_batch) {
-        const Status status = batcher_next(
-            &trainer->batcher, trainer->network.max_rows, &batch);
-        if (status != STATUS_OK)
-            return fault_set(fault, status, "", "%s", status_sentence(status));
-        TRY(learn_chunk(trainer, &batch, before, fault));
+        TRY(next_chunk(trainer, &batch, fault));
+        Pass pass = trainer_pass(trainer, batch.rows, batch.batch_row);
+        pass.observing = true;
+        const LossSum sum = forward(trainer, &pass, &batch);
+        const double loss = sum.loss / batch.rows;
+        if (!(loss < DIVERGED_LOSS))
+            return stop_diverged(trainer, batch.rows, loss, fault);
+        if (batch.ends_batch) open_update(trainer, &update, &pass, before);
+        backward(trainer, &pass, &batch);
+        record(trainer, &batch, sum);
     }
+    update_finish(&update, trainer->learning_rate);
     trainer->step++;
     return STATUS_OK;
+}
+
+Pass trainer_pass(const Trainer *trainer, int rows, size_t first_row) {
+    return (Pass){
+        .pool = trainer->pool,
+        .rows = rows,
+        .training = true,
+        .seed = (uint32_t)trainer->options.value[OPTION_SEED],
+        .step = trainer->step,
+        .first_row = first_row,
+        .accumulate = first_row > 0,
+    };
+}
+
+/* ==== Stopping early ==================================================== */
+
+/* Is this validation loss better than the best so far, by enough? */
+static bool is_better(const Trainer *trainer, double loss) {
+    return !trainer->best.taken ||
+           loss < trainer->best_loss - trainer->options.value[OPTION_MIN_DELTA];
+}
+
+bool trainer_judge(Trainer *trainer) {
+    const Metrics *const metrics = &trainer->evaluation.metrics;
+    const double *const value = trainer->options.value;
+    if (trainer->evaluation.role != ROLE_VALIDATION || metrics->rows == 0)
+        return trainer->ended_early;
+    if (value[OPTION_TARGET] > 0 &&
+        metrics_accuracy(metrics) >= value[OPTION_TARGET])
+        trainer->ended_early = true;
+    if (value[OPTION_PATIENCE] == 0) return trainer->ended_early;
+    if (is_better(trainer, metrics_loss(metrics))) {
+        trainer->best_loss = metrics_loss(metrics);
+        trainer->epochs_without_better = 0;
+        snapshot_take(&trainer->best, &trainer->network, &trainer->optimizer,
+                      trainer->step, batcher_position(&trainer->batcher));
+    } else {
+        trainer->epochs_without_better++;
+    }
+    if (trainer->epochs_without_better < value[OPTION_PATIENCE] &&
+        !trainer_finished(trainer))
+        return false;
+    trainer->ended_early = true;
+    Fault fault;
+    trainer_return_to(trainer, &trainer->best, &fault);
+    return true;
 }

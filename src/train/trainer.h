@@ -10,21 +10,14 @@
 #ifndef SOMA_TRAIN_TRAINER_H
 #define SOMA_TRAIN_TRAINER_H
 
+#include "data/augment.h"
 #include "nn/loss.h"
 #include "nn/network.h"
 #include "nn/optimizer.h"
 #include "train/metrics.h"
 #include "train/options.h"
-
-/* A state to go back to: weights, optimiser memory and position. */
-typedef struct Snapshot {
-    bool taken;
-    uint64_t step;
-    BatcherPosition position;
-    double power1, power2;
-    float *parameters;                /* [flat_size] */
-    float *slot[OPTIMIZER_SLOTS_MAX]; /* [flat_size] */
-} Snapshot;
+#include "train/snapshot.h"
+#include "train/update.h"
 
 typedef struct Trainer {
     Options options;
@@ -34,8 +27,13 @@ typedef struct Trainer {
     Loss loss;
     Optimizer optimizer;
     Batcher batcher;
+    Augmenter augmenter;
     Evaluation evaluation;
-    Snapshot snapshot;
+    Snapshot finite;       /* the last state known to be finite */
+    Snapshot best;         /* of early stopping: the best epoch's state */
+    double best_loss;
+    int epochs_without_better;
+    bool ended_early;      /* by early stopping or the target accuracy */
     uint64_t step;         /* steps done */
     double learning_rate;  /* of the last step */
     Metrics batch;         /* of the last batch */
@@ -46,21 +44,14 @@ typedef struct Trainer {
 } Trainer;
 
 /* A network with fresh weights at step 0, from a run description over the
- * defaults. Every refusal of options_read, plus STATUS_BAD_SHAPE when the last
- * layer has not ten outputs, STATUS_NO_DATA, STATUS_OUT_OF_RANGE (validation)
- * and STATUS_OUT_OF_MEMORY. *out is NULL then. */
+ * defaults. Every refusal of options_read and setup_network, plus
+ * STATUS_NO_DATA, STATUS_OUT_OF_RANGE (validation) and STATUS_OUT_OF_MEMORY.
+ * *out is NULL then. */
 Status trainer_create(Dataset *dataset, Pool *pool, const char *run,
                       Trainer **out, Fault *fault);
 
 /* Free it; NULL is allowed. */
 void trainer_destroy(Trainer *trainer);
-
-/* Check that the options go together, without data: the shapes of the network
- * and the size of its output. */
-Status trainer_check(const Options *options, Fault *fault);
-
-/* What the options say of the optimiser. */
-OptimizerSettings trainer_optimizer_settings(const Options *options);
 
 /* Change a live option from the next step on; others are refused with
  * STATUS_BAD_COMBINATION. */
@@ -73,12 +64,22 @@ Status trainer_set(Trainer *trainer, const char *key, const char *value,
  * trainer_restore. Must not be called when trainer_finished. */
 Status trainer_step(Trainer *trainer, Fault *fault);
 
-/* Whether all epochs are done. */
+/* Whether all steps are done, or the run has ended early. */
 bool trainer_finished(const Trainer *trainer);
 
 /* Steps of one epoch, and of the whole run. */
 uint64_t trainer_epoch_steps(const Trainer *trainer);
 uint64_t trainer_total_steps(const Trainer *trainer);
+
+/* The learning rate that the schedule gives step `step` (0 is the first). */
+double trainer_rate(const Trainer *trainer, uint64_t step);
+
+/* To be called at the end of an epoch, when the validation set has been
+ * evaluated: notes the best epoch, and ends the run when `target` is reached,
+ * or when `patience` epochs have not been better (or the run is over): then
+ * the weights of the best epoch come back, bit for bit. Returns whether the
+ * run has ended early. */
+bool trainer_judge(Trainer *trainer);
 
 /* Start new means. */
 void trainer_mark(Trainer *trainer);
@@ -86,6 +87,14 @@ void trainer_mark(Trainer *trainer);
 /* Go back to the snapshot: the last state, at most 256 steps ago, whose loss
  * is known to have been finite. STATUS_NO_SNAPSHOT before the first step. */
 Status trainer_restore(Trainer *trainer, Fault *fault);
+
+/* Go back to a snapshot; STATUS_NO_SNAPSHOT when none was taken. */
+Status trainer_return_to(Trainer *trainer, const Snapshot *snapshot,
+                         Fault *fault);
+
+/* A training pass over `rows` rows, of which the first is row `first_row` of
+ * its batch. */
+Pass trainer_pass(const Trainer *trainer, int rows, size_t first_row);
 
 /* ==== Looking (inspect.c) =============================================== */
 
