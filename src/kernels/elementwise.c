@@ -29,8 +29,7 @@ SIMD_INLINE void map2(size_t count, const float *a, const float *b,
     const f32x4 p = f32x4_splat(parameter);
     size_t i = 0;
     for (; i + 4 <= count; i += 4)
-        f32x4_store(out + i,
-                    formula(f32x4_load(a + i), f32x4_load(b + i), p));
+        f32x4_store(out + i, formula(f32x4_load(a + i), f32x4_load(b + i), p));
     const size_t rest = count - i;
     if (rest > 0)
         f32x4_store_part(out + i,
@@ -292,8 +291,8 @@ SIMD_INLINE f32x4 sigmoid_backward(f32x4 y, f32x4 dy, f32x4 one) {
     return dy * (y * (one - y));
 }
 
-void elementwise_sigmoid_backward(size_t count, const float *y,
-                                  const float *dy, float *dx) {
+void elementwise_sigmoid_backward(size_t count, const float *y, const float *dy,
+                                  float *dx) {
     map2(count, y, dy, 1, dx, sigmoid_backward);
 }
 
@@ -342,8 +341,8 @@ void elementwise_gelu(size_t count, const float *x, float *y) {
 /* φ(x) = exp(-x²/2) / √(2π) */
 SIMD_INLINE f32x4 gelu_backward(f32x4 x, f32x4 dy, f32x4 unused) {
     (void)unused;
-    const f32x4 density = f32x4_splat(0.39894228f) *
-                          vmath_exp4(x * x * f32x4_splat(-0.5f));
+    const f32x4 density =
+        f32x4_splat(0.39894228f) * vmath_exp4(x * x * f32x4_splat(-0.5f));
     return dy * f32x4_madd(x, density, normal_distribution(x));
 }
 

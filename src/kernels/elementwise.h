@@ -83,8 +83,8 @@ void elementwise_leaky_relu_backward(size_t count, float slope, const float *y,
 
 /* y = 1 / (1 + exp(-x));  f' = y(1 - y) */
 void elementwise_sigmoid(size_t count, const float *x, float *y);
-void elementwise_sigmoid_backward(size_t count, const float *y,
-                                  const float *dy, float *dx);
+void elementwise_sigmoid_backward(size_t count, const float *y, const float *dy,
+                                  float *dx);
 
 /* f' = 1 - y² */
 void elementwise_tanh(size_t count, const float *x, float *y);

@@ -15,13 +15,17 @@
 
 #include "kernels/simd.h"
 
-/* Blocks: A takes at most ROWS x DEPTH floats (256 KB), a panel of B at most
- * DEPTH x NR_MAX (16 KB). */
-enum { DEPTH = 256, ROWS = 256, MR_MAX = 8, NR_MAX = 16, NV_MAX = 4 };
+/* Blocks: A takes at most ROWS x DEPTH floats (320 KB), a panel of B at most
+ * DEPTH x NR_MAX (20 KB). */
+enum { DEPTH = 320, ROWS = 256, MR_MAX = 6, NR_MAX = 16, NV_MAX = 4 };
 
 /* The packing space of one task, in floats. */
 enum { SLOT_A = (ROWS + MR_MAX) * DEPTH, SLOT_B = DEPTH * NR_MAX };
 enum { SLOT_FLOATS = SLOT_A + SLOT_B };
+
+/* A that could be read in place is packed all the same from this many columns
+ * on: one pointer instead of mr then saves more than the copy costs. */
+enum { PACK_FROM = 256 };
 
 /* Tasks per thread, so that a thread whose core is busy elsewhere leaves its
  * share to the others. */
@@ -41,24 +45,34 @@ typedef struct Strip {
     bool from_c; /* go on from C, or start from zero */
 } Strip;
 
-/* The inner loop: mr rows of 4·nv columns over k steps. Row r of A at step p
- * is a[r][p·a_step]. With constant mr, nv, all of acc lives in registers. */
-SIMD_INLINE void run_tile(int mr, int nv, int k, const float *const *a,
-                          size_t a_step, const float *b, size_t b_step,
-                          float *c, size_t ldc, bool from_c) {
+/* The inner loop: mr rows of 4·nv columns over k steps. a[r] is where row r of
+ * A begins; when packed, all rows advance together. With constant mr, nv and
+ * packed, all of acc lives in registers, and the loads of a step differ only
+ * in their constant offsets: V8's re-vectoriser joins pairs of them only so.
+ *
+ * No unrolling by hand or pragma: LLVM then loads for two steps at once, which
+ * costs more registers than there are (15 in V8 on x86). For the same reason
+ * this file is compiled with LLVM's scheduler keeping the order of the source.
+ */
+SIMD_INLINE void run_tile(int mr, int nv, int k, const float **a, bool packed,
+                          const float *b, size_t b_step, float *c, size_t ldc,
+                          bool from_c) {
     f32x4 acc[MR_MAX][NV_MAX];
     for (int r = 0; r < mr; r++)
         for (int v = 0; v < nv; v++)
-            acc[r][v] = from_c ? f32x4_load(c + (size_t)r * ldc + 4 * v)
-                               : f32x4_zero();
-    for (size_t p = 0; p < (size_t)k; p++) {
+            acc[r][v] =
+                from_c ? f32x4_load(c + (size_t)r * ldc + 4 * v) : f32x4_zero();
+    for (int p = 0; p < k; p++) {
         f32x4 row[NV_MAX];
-        for (int v = 0; v < nv; v++) row[v] = f32x4_load(b + p * b_step + 4 * v);
+        for (int v = 0; v < nv; v++) row[v] = f32x4_load(b + 4 * v);
         for (int r = 0; r < mr; r++) {
-            const f32x4 x = f32x4_load_splat(a[r] + p * a_step);
+            const f32x4 x = f32x4_load_splat(packed ? a[0] + r : a[r]);
             for (int v = 0; v < nv; v++)
                 acc[r][v] = f32x4_madd(x, row[v], acc[r][v]);
         }
+        b += b_step;
+        if (packed) a[0] += mr;
+        for (int r = 0; r < mr && !packed; r++) a[r]++;
     }
     for (int r = 0; r < mr; r++)
         for (int v = 0; v < nv; v++)
@@ -90,8 +104,8 @@ SIMD_INLINE void run_strip(const Strip *s, int mr, int nv, bool packed) {
                                        s->a_stride;
         if (!whole && s->from_c)
             copy_rectangle(rows, s->n, c, s->ldc, edge, (size_t)nr);
-        run_tile(mr, nv, s->k, a, packed ? (size_t)mr : 1, s->b, s->b_stride,
-                 whole ? c : edge, whole ? s->ldc : (size_t)nr, s->from_c);
+        run_tile(mr, nv, s->k, a, packed, s->b, s->b_stride, whole ? c : edge,
+                 whole ? s->ldc : (size_t)nr, s->from_c);
         if (!whole) copy_rectangle(rows, s->n, edge, (size_t)nr, c, s->ldc);
     }
 }
@@ -113,11 +127,10 @@ STRIP_KERNELS(4, 3)
 STRIP_KERNELS(4, 4)
 STRIP_KERNELS(6, 1)
 STRIP_KERNELS(6, 2)
-STRIP_KERNELS(8, 1)
-STRIP_KERNELS(8, 2)
 #undef STRIP_KERNELS
 
-#define PAIR(mr, nv) {strip_packed_##mr##_##nv, strip_placed_##mr##_##nv}
+#define PAIR(mr, nv)                                                           \
+    { strip_packed_##mr##_##nv, strip_placed_##mr##_##nv }
 
 /* A tile, and its narrower sisters for the last columns: kernel[nv-1]. */
 typedef struct Tile {
@@ -130,10 +143,9 @@ static const Tile tiles[] = {
     {"4x8", 4, 2, {PAIR(4, 1), PAIR(4, 2)}},
     {"6x8", 6, 2, {PAIR(6, 1), PAIR(6, 2)}},
     {"4x16", 4, 4, {PAIR(4, 1), PAIR(4, 2), PAIR(4, 3), PAIR(4, 4)}},
-    {"8x8", 8, 2, {PAIR(8, 1), PAIR(8, 2)}},
 };
 
-enum { TILE_COUNT = sizeof tiles / sizeof tiles[0], TILE_DEFAULT = 1 };
+enum { TILE_COUNT = sizeof tiles / sizeof tiles[0], TILE_DEFAULT = 0 };
 
 int gemm_tile_count(void) { return TILE_COUNT; }
 
@@ -209,8 +221,8 @@ static void pack_panel(const Operand *x, int lane, int n_lanes, int k, int n_k,
         x->pack(x->context, lane, n_lanes, k, n_k, width, panel);
         return;
     }
-    const float *const from = x->data + (size_t)lane * x->lane_stride +
-                              (size_t)k * x->step_stride;
+    const float *const from =
+        x->data + (size_t)lane * x->lane_stride + (size_t)k * x->step_stride;
     if (n_lanes == width && x->lane_stride == 1)
         pack_side_by_side(from, x->step_stride, n_k, width, panel);
     else if (n_lanes == width && x->step_stride == 1)
@@ -261,7 +273,8 @@ static void run_strips(const Product *g, Rectangle area, int k_at, Strip s,
 static void run_rows(const Product *g, Rectangle area, int k_at, int n_k,
                      float *space) {
     const int mr = g->tile->mr;
-    const bool packed = g->a.pack != NULL || g->a.step_stride != 1;
+    const bool packed =
+        g->a.pack != NULL || g->a.step_stride != 1 || area.n >= PACK_FROM;
     Strip s = {.m = area.m,
                .k = n_k,
                .c = g->c + (size_t)area.row * g->ldc + area.column,
@@ -279,6 +292,13 @@ static void run_rows(const Product *g, Rectangle area, int k_at, int n_k,
     run_strips(g, area, k_at, s, packed, space + SLOT_A);
 }
 
+/* Steps of one block: as few blocks as DEPTH allows, all of about the same
+ * size. */
+static int block_depth(int k) {
+    const int n_blocks = (k + DEPTH - 1) / DEPTH;
+    return (k + n_blocks - 1) / n_blocks;
+}
+
 /* Task number `task`: its rectangle of C, complete. */
 static void run_task(void *context, int task) {
     const Product *const g = context;
@@ -287,10 +307,11 @@ static void run_task(void *context, int task) {
     const int m = int_min(g->task_rows, g->m - row);
     const int n = int_min(g->task_columns, g->n - column);
     float *const space = g->work->space + (size_t)task * SLOT_FLOATS;
-    for (int k_at = 0; k_at < g->k; k_at += DEPTH)
+    const int depth = block_depth(g->k);
+    for (int k_at = 0; k_at < g->k; k_at += depth)
         for (int i = 0; i < m; i += ROWS) {
             const Rectangle area = {row + i, column, int_min(ROWS, m - i), n};
-            run_rows(g, area, k_at, int_min(DEPTH, g->k - k_at), space);
+            run_rows(g, area, k_at, int_min(depth, g->k - k_at), space);
         }
 }
 
@@ -373,7 +394,6 @@ void gemm_trial(const GemmWork *work, int tile) {
                      .b_stride = (size_t)nr,
                      .c = c,
                      .ldc = (size_t)nr};
-    const int repeats =
-        GEMM_TRIAL_FLOPS / (2 * TRIAL_M * TRIAL_K * nr);
+    const int repeats = GEMM_TRIAL_FLOPS / (2 * TRIAL_M * TRIAL_K * nr);
     for (int i = 0; i < repeats; i++) t->kernel[t->nv - 1][0](&s);
 }

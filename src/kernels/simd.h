@@ -171,9 +171,7 @@ SIMD_INLINE bool i32x4_any(i32x4 a) {
 /* ---- across lanes ------------------------------------------------------ */
 
 /* (0 + 2) + (1 + 3): always this order. */
-SIMD_INLINE float f32x4_sum(f32x4 a) {
-    return (a[0] + a[2]) + (a[1] + a[3]);
-}
+SIMD_INLINE float f32x4_sum(f32x4 a) { return (a[0] + a[2]) + (a[1] + a[3]); }
 
 /* The largest lane; which NaNs show is not defined. */
 SIMD_INLINE float f32x4_max_lane(f32x4 a) {

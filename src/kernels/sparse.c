@@ -24,18 +24,17 @@ void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
     assert(max_samples >= 1 && n_inputs >= 1);
     assert(density > 0 && density <= 1);
     const size_t elements = (size_t)max_samples * (size_t)n_inputs;
-    *batch = (SparseBatch){.max_samples = max_samples,
-                           .n_inputs = n_inputs,
-                           .capacity = (size_t)((double)elements *
-                                                (double)density)};
+    *batch =
+        (SparseBatch){.max_samples = max_samples,
+                      .n_inputs = n_inputs,
+                      .capacity = (size_t)((double)elements * (double)density)};
     batch->by_sample.start =
         arena_alloc(arena, (size_t)max_samples + 1, sizeof(uint32_t));
     batch->by_input.start =
         arena_alloc(arena, (size_t)n_inputs + 2, sizeof(uint32_t));
     /* A scan may run over by one sample, and writes one past its last. */
-    batch->by_sample.entries =
-        arena_alloc(arena, batch->capacity + (size_t)n_inputs + 1,
-                    sizeof(SparseEntry));
+    batch->by_sample.entries = arena_alloc(
+        arena, batch->capacity + (size_t)n_inputs + 1, sizeof(SparseEntry));
     batch->by_input.entries =
         arena_alloc(arena, batch->capacity, sizeof(SparseEntry));
 }
@@ -125,8 +124,8 @@ bool sparse_from_floats(SparseBatch *batch, const float *rows, size_t stride,
     open_batch(batch, n_samples);
     for (int n = 0; n < n_samples; n++) {
         SparseEntry *const at = batch->by_sample.entries + batch->n_entries;
-        const size_t count = scan_floats(rows + (size_t)n * stride,
-                                         (size_t)batch->n_inputs, at);
+        const size_t count =
+            scan_floats(rows + (size_t)n * stride, (size_t)batch->n_inputs, at);
         if (!close_sample(batch, n, count)) return false;
     }
     transpose_lists(batch);
@@ -253,8 +252,7 @@ static void forward_task(void *context, int task) {
     const SparseJob *const job = context;
     const size_t n_outputs = (size_t)job->n_outputs;
     const int first = task * job->rows_per_task;
-    const int end =
-        int_min(first + job->rows_per_task, job->batch->n_samples);
+    const int end = int_min(first + job->rows_per_task, job->batch->n_samples);
     for (size_t column = 0; column < n_outputs; column += PANEL)
         for (int n = first; n < end; n++) {
             Chain chain = chain_of(&job->batch->by_sample, (size_t)n);

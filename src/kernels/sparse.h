@@ -30,19 +30,19 @@ typedef struct SparseEntry {
 
 /* Rows of entries: row r is entries[start[r]] .. entries[start[r+1]-1]. */
 typedef struct SparseList {
-    uint32_t *start;      /* n_rows + 1 */
+    uint32_t *start; /* n_rows + 1 */
     SparseEntry *entries;
 } SparseList;
 
 /* A batch as lists. */
 typedef struct SparseBatch {
-    int max_samples;       /* as bound */
-    int n_inputs;          /* I, as bound */
-    size_t capacity;       /* entries that each list can hold */
-    int n_samples;         /* N of the batch at hand */
-    size_t n_entries;      /* its non-zero elements */
-    SparseList by_sample;  /* N rows */
-    SparseList by_input;   /* I rows */
+    int max_samples;      /* as bound */
+    int n_inputs;         /* I, as bound */
+    size_t capacity;      /* entries that each list can hold */
+    int n_samples;        /* N of the batch at hand */
+    size_t n_entries;     /* its non-zero elements */
+    SparseList by_sample; /* N rows */
+    SparseList by_input;  /* I rows */
 } SparseBatch;
 
 /* Take the memory for batches of up to `max_samples` x `n_inputs` with at most

@@ -40,8 +40,7 @@ SIMD_INLINE f32x4 exp4(f32x4 x) {
     const f32x4 highest = f32x4_splat(EXP_HIGHEST);
     const f32x4 rounder = f32x4_splat(ROUNDER);
     const f32x4 inside = f32x4_min(f32x4_max(x, lowest), highest);
-    const f32x4 shifted =
-        f32x4_madd(inside, f32x4_splat(1.44269504f), rounder);
+    const f32x4 shifted = f32x4_madd(inside, f32x4_splat(1.44269504f), rounder);
     const i32x4 n = (i32x4)shifted - i32x4_splat(ROUNDER_BITS);
     const f32x4 whole = shifted - rounder;
     f32x4 r = f32x4_madd(whole, f32x4_splat(-LN2_HIGH), inside);
@@ -57,19 +56,17 @@ SIMD_INLINE f32x4 exp4(f32x4 x) {
 /* x = 2^e·(1 + f), 1 + f in [√½, √2);
  * log(x) = e·ln 2 + f - f²/2 + f³·P(f). Coefficients: Cephes logf. */
 SIMD_INLINE f32x4 log4(f32x4 x) {
-    static const float p[] = {7.0376836292e-2f,  -1.1514610310e-1f,
-                              1.1676998740e-1f,  -1.2420140846e-1f,
-                              1.4249322787e-1f,  -1.6668057665e-1f,
-                              2.0000714765e-1f,  -2.4999993993e-1f,
-                              3.3333331174e-1f};
+    static const float p[] = {
+        7.0376836292e-2f,  -1.1514610310e-1f, 1.1676998740e-1f,
+        -1.2420140846e-1f, 1.4249322787e-1f,  -1.6668057665e-1f,
+        2.0000714765e-1f,  -2.4999993993e-1f, 3.3333331174e-1f};
     static const int32_t root_half = 0x3f3504f3; /* √½ */
     const i32x4 tiny = x < f32x4_splat(1.17549435e-38f);
     const f32x4 lifted =
         f32x4_abs(f32x4_select(tiny, x * f32x4_splat(8388608.0f), x));
     const i32x4 steps = ((i32x4)lifted - i32x4_splat(root_half)) >> 23;
     const f32x4 e = f32x4_from_i32x4(steps + (tiny & i32x4_splat(-23)));
-    const f32x4 f =
-        (f32x4)((i32x4)lifted - (steps << 23)) - f32x4_splat(1.0f);
+    const f32x4 f = (f32x4)((i32x4)lifted - (steps << 23)) - f32x4_splat(1.0f);
     const f32x4 square = f * f;
     f32x4 y = polynomial(p, 9, f) * f * square;
     y = f32x4_madd(e, f32x4_splat(LN2_LOW), y);
@@ -127,10 +124,9 @@ SIMD_INLINE f32x4 erf4(f32x4 x) {
     static const float p[] = {-6.111291461e-4f, 5.016228196e-3f,
                               -2.678195672e-2f, 1.128222995e-1f,
                               -3.761253244e-1f, 1.283791553e-1f};
-    static const float q[] = {-1.971815961e-4f, 3.055606354e-3f,
-                              -2.227708250e-2f, 1.040373505e-1f,
-                              6.370597631e-1f,  1.127749557e+0f,
-                              1.774959540e-4f};
+    static const float q[] = {
+        -1.971815961e-4f, 3.055606354e-3f, -2.227708250e-2f, 1.040373505e-1f,
+        6.370597631e-1f,  1.127749557e+0f, 1.774959540e-4f};
     const f32x4 one = f32x4_splat(1.0f);
     const f32x4 size = f32x4_abs(x);
     const f32x4 small = f32x4_madd(polynomial(p, 6, x * x), size, size);

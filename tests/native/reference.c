@@ -114,8 +114,8 @@ void reference_assert_same_bits(size_t count, const float *x,
     if (memcmp(x, expected, count * sizeof *x) == 0) return;
     for (size_t i = 0; i < count; i++)
         if (memcmp(x + i, expected + i, sizeof *x) != 0)
-            fail_msg("element %zu of %zu is %a, not %a", i, count,
-                     (double)x[i], (double)expected[i]);
+            fail_msg("element %zu of %zu is %a, not %a", i, count, (double)x[i],
+                     (double)expected[i]);
 }
 
 void reference_assert_close(size_t count, const float *x,

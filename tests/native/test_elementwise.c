@@ -231,9 +231,9 @@ static void activations_and_derivatives_are_within_1e_6(void **state) {
         for (int i = 0; i < COUNT; i++) {
             const double at = (double)x[i];
             const double exact = activations[a].exact(at);
-            const double slope = (activations[a].exact(at + h) -
-                                  activations[a].exact(at - h)) /
-                                 (2 * h);
+            const double slope =
+                (activations[a].exact(at + h) - activations[a].exact(at - h)) /
+                (2 * h);
             assert_true(fabs((double)y[i] - exact) <=
                         1e-6 * fmax(1, fabs(exact)));
             assert_true(fabs((double)dx[i] - slope * (double)dy[i]) <= 1e-6);

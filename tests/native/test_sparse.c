@@ -108,9 +108,8 @@ static void lists_hold_the_non_zero_elements_in_both_orders(void **state) {
                 assert_true(build(&t));
                 check_list(&t, false);
                 check_list(&t, true);
-                assert_true(sparse_from_floats(&t.batch, t.dense,
-                                               (size_t)t.n_inputs,
-                                               t.n_samples));
+                assert_true(sparse_from_floats(
+                    &t.batch, t.dense, (size_t)t.n_inputs, t.n_samples));
                 check_list(&t, false);
                 check_list(&t, true);
                 free_images(&t);
@@ -153,8 +152,8 @@ typedef struct Seen {
 static void see_rows(void *context, int first_row, int n_rows) {
     Seen *const seen = context;
     const size_t at = (size_t)first_row * seen->n_outputs;
-    reference_assert_same_bits((size_t)n_rows * seen->n_outputs,
-                               seen->dw + at, seen->expected + at);
+    reference_assert_same_bits((size_t)n_rows * seen->n_outputs, seen->dw + at,
+                               seen->expected + at);
     for (int i = first_row; i < first_row + n_rows; i++) seen->times[i]++;
 }
 
@@ -223,12 +222,12 @@ static void a_batch_above_the_density_is_refused(void **state) {
     sparse_batch_bind(&batch, &measure, 10, 784, 0.25f);
     Arena arena = reference_bind(measure.used);
     sparse_batch_bind(&batch, &arena, 10, 784, 0.25f);
-    assert_false(sparse_from_bytes(
-        &batch, (const uint8_t *const *)t.pixels, 10, SCALE));
+    assert_false(
+        sparse_from_bytes(&batch, (const uint8_t *const *)t.pixels, 10, SCALE));
     assert_false(sparse_from_floats(&batch, t.dense, 784, 10));
     for (int n = 0; n < 10; n++) draw(784, 15, (uint32_t)n + 1, t.pixels[n]);
-    assert_true(sparse_from_bytes(&batch, (const uint8_t *const *)t.pixels, 10,
-                                  SCALE));
+    assert_true(
+        sparse_from_bytes(&batch, (const uint8_t *const *)t.pixels, 10, SCALE));
     const float density = sparse_density(&batch);
     assert_true(density > 0.05f && density < 0.25f);
     reference_unbind(&arena);

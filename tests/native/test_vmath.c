@@ -64,9 +64,7 @@ static double sigmoid(double x) {
     return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x));
 }
 
-static double softplus(double x) {
-    return fmax(x, 0) + log1p(exp(-fabs(x)));
-}
+static double softplus(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
 
 static void check_bound(const char *what, double worst, double bound) {
     print_message("           %s: %.3f ulp\n", what, worst);
@@ -89,8 +87,8 @@ static void log_is_within_1_5_ulp(void **state) {
 static void tanh_is_within_3_ulp(void **state) {
     (void)state;
     check_bound("tanh", worst_ulps(vmath_tanh, tanh, -10, 10), 3);
-    check_bound("small",
-                worst_ulps_by_exponent(vmath_tanh, tanh, -126, 7, -1), 3);
+    check_bound("small", worst_ulps_by_exponent(vmath_tanh, tanh, -126, 7, -1),
+                3);
 }
 
 static void sigmoid_is_within_3_ulp(void **state) {
@@ -119,8 +117,8 @@ static float at(ArrayFunction *function, float x) {
 static void edges_are_as_in_c(void **state) {
     (void)state;
     const float inf = INFINITY;
-    static ArrayFunction *const all[] = {vmath_exp,     vmath_log,
-                                         vmath_tanh,    vmath_sigmoid,
+    static ArrayFunction *const all[] = {vmath_exp,      vmath_log,
+                                         vmath_tanh,     vmath_sigmoid,
                                          vmath_softplus, vmath_erf};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         assert_true(isnan(at(all[i], NAN)));
