@@ -442,10 +442,20 @@ async function open(run) {
   await session.loadSite(SITE_DATA);
 }
 
-async function start() {
+/**
+ * Wakes the views from the top of the page down, each in a task of its own: all
+ * at once would hold up the first paint.
+ */
+async function wakeViews() {
   for (const view of document.querySelectorAll('*')) {
-    if (view.localName.startsWith('soma-')) /** @type {View} */ (view).store = store;
+    if (!view.localName.startsWith('soma-')) continue;
+    /** @type {View} */ (view).store = store;
+    await new Promise((resolve) => { setTimeout(resolve); });
   }
+}
+
+async function start() {
+  wakeViews();
   loadRuns().then((earlier) => store.set({ earlier: [...store.state.earlier, ...earlier] }));
   const { values, fault } = valuesFromLink(location.hash);
   try {

@@ -29,7 +29,32 @@ export function chartLines(record, earlier, quantity) {
     ? [record.train, record.validation, record.test].map((curve) => line(curve, quantity))
     : [];
   const kinds = quantity === 'rate' ? own.slice(0, 1) : own;
-  return [...kinds, ...earlier.map(({ train }) => line(train, quantity))];
+  return [...kinds, ...earlier.map(({ train }) => line(train, quantity))]
+    .map((each) => binned(each, MOST_POINTS));
+}
+
+/** Points of one line on a chart: more would only be noise at its width. */
+const MOST_POINTS = 180;
+
+/**
+ * A line with at most so many points: means over equal numbers of neighbours. A
+ * point stands at the end of what it is the mean of, as the last one always must.
+ *
+ * @param {Line} line
+ * @param {number} most
+ * @returns {Line}
+ */
+export function binned({ x, y }, most) {
+  const size = Math.ceil(x.length / most);
+  if (size <= 1) return { x, y };
+  /** @type {Line} */
+  const out = { x: [], y: [] };
+  for (let from = 0; from < x.length; from += size) {
+    const part = y.slice(from, from + size);
+    out.x.push(x[Math.min(from + size, x.length) - 1]);
+    out.y.push(part.reduce((sum, value) => sum + value, 0) / part.length);
+  }
+  return out;
 }
 
 /**

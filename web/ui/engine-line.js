@@ -8,14 +8,6 @@
 import { html, nothing } from 'lit';
 import { View } from './view.js';
 
-/** @type {Record<string, string>} */
-const BUILDS = {
-  exact: 'Exact engine (SIMD)',
-  'exact-threads': 'Exact engine (SIMD)',
-  fast: 'Fast engine (relaxed SIMD)',
-  'fast-threads': 'Fast engine (relaxed SIMD)',
-};
-
 export class EngineLine extends View {
   /** @type {(keyof import('../state/store.js').State)[]} */
   static watches = ['engine', 'progress'];
@@ -33,10 +25,8 @@ export class EngineLine extends View {
   render() {
     const { engine, progress } = this.state;
     if (!engine) return nothing;
-    const threads = engine.threads === 1 ? 'one thread' : `${engine.threads} threads`;
-    return html`<p><span class="engine-build">${BUILDS[engine.build] ?? engine.build},
-      ${threads}.</span> ${engine.reason}
-      ${progress?.fingerprint ? html`Weights at this point:
+    return html`<p data-build=${engine.build} data-threads=${engine.threads}>The engine
+      here: ${engine.reason}.${progress?.fingerprint ? html` Fingerprint of the weights:
         <code class="fingerprint">${progress.fingerprint}</code>.` : nothing}</p>`;
   }
 }

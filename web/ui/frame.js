@@ -28,10 +28,20 @@ export function unmark(task) {
   marked.delete(task);
 }
 
+/**
+ * Milliseconds after which the tasks that are left wait for the next frame: views
+ * that are all dirty at once must not add up to a frame that is too long.
+ */
+const FRAME_MS = 8;
+
 /** @param {number} now */
 function runFrame(now) {
   const tasks = marked;
   marked = new Set();
   requested = false;
-  for (const task of tasks) task(now);
+  const end = performance.now() + FRAME_MS;
+  for (const task of tasks) {
+    if (performance.now() < end) task(now);
+    else markDirty(task);
+  }
 }

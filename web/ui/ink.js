@@ -4,6 +4,8 @@
  * @module
  */
 
+import { markDirty } from './frame.js';
+
 /** @typedef {[number, number, number]} Rgb */
 
 /**
@@ -66,17 +68,27 @@ export function ramp(ground, ink, exponent = 1) {
     packPixel(mix(ground, ink, (grey / 255) ** exponent)));
 }
 
+/** @type {Set<() => void>} */
+const reactions = new Set();
+
 /**
  * Calls `react` when the colours change (light or dark, high contrast) and when
  * the page moves to a screen of another density.
  * @param {() => void} react
  */
 export function onLookChange(react) {
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', react);
-  matchMedia('(prefers-contrast: more)').addEventListener('change', react);
+  if (!reactions.size) markDirty(watchLook);
+  reactions.add(react);
+}
+
+/** Media queries cost a layout each: one set serves all views. */
+function watchLook() {
+  const tell = () => reactions.forEach((react) => react());
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', tell);
+  matchMedia('(prefers-contrast: more)').addEventListener('change', tell);
   const watchDensity = () => {
     matchMedia(`(resolution: ${devicePixelRatio}dppx)`)
-      .addEventListener('change', () => { watchDensity(); react(); }, { once: true });
+      .addEventListener('change', () => { watchDensity(); tell(); }, { once: true });
   };
   watchDensity();
 }

@@ -57,8 +57,8 @@ export class Pad extends View {
       this.#table = ramp(inks.paper, inks.ink);
       this.requestUpdate();
     };
-    takeInks();
     onLookChange(takeInks);
+    markDirty(takeInks);
   }
 
   render() {

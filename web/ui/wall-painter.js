@@ -13,6 +13,8 @@ import { mix, packPixel, ramp } from './ink.js';
 
 /** Steps from ink to accent. */
 const LEVELS = 7;
+/** Up to so many tiles are copied to the canvas one by one, more as a band. */
+const FEW_TILES = 500;
 /** How much of the accent lies under a tile that glows; large digits speak for
  * themselves. */
 const GLOW = 0.17;
@@ -50,6 +52,8 @@ export class WallPainter {
   #columns = 1;
   #top = 0;
   #bottom = 0;
+  /** The picture is new, none of it is on the canvas yet. */
+  #blank = true;
 
   /** Tiles that have to be drawn yet. */
   get pending() {
@@ -108,6 +112,7 @@ export class WallPainter {
     this.#pixels = new Uint32Array(picture.data.buffer);
     this.#pixels.fill(this.#paper);
     this.#touch(0, picture.height);
+    this.#blank = true;
     this.#places.fill(-1);
     this.#queued.fill(0);
     this.#queue = Array.from(order);
@@ -154,13 +159,41 @@ export class WallPainter {
       const image = this.#queue[done];
       if (this.#step(image, haste)) again.push(image);
     }
+    const painted = this.#queue.slice(0, done);
     this.#queue = this.#queue.slice(done).concat(again);
-    const height = this.#bottom - this.#top;
-    if (height > 0) {
-      context.putImageData(this.#picture, 0, 0, 0, this.#top, this.#picture.width, height);
+    this.#flush(context, painted);
+  }
+
+  /**
+   * Copies what was painted to the canvas.
+   * @param {CanvasRenderingContext2D} context
+   * @param {number[]} painted  images
+   */
+  #flush(context, painted) {
+    const picture = /** @type {ImageData} */ (this.#picture);
+    if (!this.#blank && painted.length <= FEW_TILES) {
+      for (const image of painted) this.#flushTile(context, picture, image);
+    } else if (this.#bottom > this.#top) {
+      const height = this.#bottom - this.#top;
+      context.putImageData(picture, 0, 0, 0, this.#top, picture.width, height);
     }
+    this.#blank = false;
     this.#top = Infinity;
     this.#bottom = 0;
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {ImageData} picture
+   * @param {number} image
+   */
+  #flushTile(context, picture, image) {
+    const place = this.#places[image];
+    if (place < 0) return;
+    const { side } = this.#tile;
+    const x = (place % this.#columns) * side;
+    const y = Math.floor(place / this.#columns) * side;
+    context.putImageData(picture, 0, 0, x, y, side, side);
   }
 
   /** @param {number} image */

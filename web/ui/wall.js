@@ -239,12 +239,15 @@ export class Wall extends View {
       this.#digitTable = ramp(inks.paper, inks.ink);
     }
     if (news.has('test') && test) this.#painter.setImages(test.images);
-    if (this.#needsLayout(news)) this.#layOut();
+    const moved = this.#needsLayout(news);
+    if (moved) this.#layOut();
     if (test && (news.has('evaluation') || news.has('test'))) {
       const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
       this.#painter.setAnswers(evaluation?.predicted ?? null, test.labels, still);
     }
-    this.#painter.paint(this.#context(), PAINT_BUDGET_MS);
+    // Laying out is work enough for one frame.
+    if (moved && this.#painter.pending) markDirty(this.#paintTask);
+    else this.#painter.paint(this.#context(), PAINT_BUDGET_MS);
     if (this.#painter.pending) markDirty(this.#paintTask);
   }
 
