@@ -83,37 +83,36 @@ static void plan_lattice(Augmenter *augmenter) {
     assert(augmenter->lattice <= AUGMENT_LATTICE_MAX);
 }
 
-/* out[0 .. count-1] = sum over taps of weight[tap] · row tap of `rows`. */
-static inline void weigh_rows(const float *restrict rows, int stride,
-                              const float weight[AUGMENT_TAPS], int count,
-                              float *restrict out) {
-    for (int i = 0; i < count; ++i) out[i] = weight[0] * rows[i];
-    for (int tap = 1; tap < AUGMENT_TAPS; ++tap) {
-        const float *const row = rows + tap * stride;
-        for (int i = 0; i < count; ++i) out[i] += weight[tap] * row[i];
-    }
+/* Sum over taps of weight[tap] · row tap of `rows`, at place i: a fixed order,
+ * one multiply-add after the other. */
+static inline float weigh(const float *rows, int stride,
+                          const float weight[AUGMENT_TAPS], int i) {
+    float sum = weight[0] * rows[i];
+    for (int tap = 1; tap < AUGMENT_TAPS; ++tap)
+        sum += weight[tap] * rows[tap * stride + i];
+    return sum;
 }
 
 /* Add the smoothed lattice to one coordinate of the field.
  *
  *   noise[lattice, lattice]   by columns
  *   across[lattice, x]        smoothed along x, transposed on the way
- *   field[x][y]              += across, smoothed along y, transposed again */
+ *   field[y][x]              += across, smoothed along y */
 static void add_smoothed(const Augmenter *augmenter, const float *noise,
                          float field[IMAGE_SIDE][IMAGE_SIDE]) {
     const int lattice = augmenter->lattice;
     float across[AUGMENT_LATTICE_MAX][IMAGE_SIDE];
     float column[AUGMENT_LATTICE_MAX];
     for (int x = 0; x < IMAGE_SIDE; ++x) {
-        weigh_rows(noise + augmenter->first[x] * lattice, lattice,
-                   augmenter->weight[x], lattice, column);
+        const float *const rows = noise + augmenter->first[x] * lattice;
+        for (int l = 0; l < lattice; ++l)
+            column[l] = weigh(rows, lattice, augmenter->weight[x], l);
         for (int l = 0; l < lattice; ++l) across[l][x] = column[l];
     }
-    float line[IMAGE_SIDE];
     for (int y = 0; y < IMAGE_SIDE; ++y) {
-        weigh_rows(across[augmenter->first[y]], IMAGE_SIDE,
-                   augmenter->weight[y], IMAGE_SIDE, line);
-        for (int x = 0; x < IMAGE_SIDE; ++x) field[x][y] += line[x];
+        const float *const rows = across[augmenter->first[y]];
+        for (int x = 0; x < IMAGE_SIDE; ++x)
+            field[y][x] += weigh(rows, IMAGE_SIDE, augmenter->weight[y], x);
     }
 }
 
@@ -163,15 +162,15 @@ static Affine invert_affine(const AugmentSettings *settings,
 }
 
 static void fill_affine(const Affine *affine, AugmentField *field) {
-    for (int x = 0; x < IMAGE_SIDE; ++x) {
-        const double *const row_x = affine->matrix[0];
-        const double *const row_y = affine->matrix[1];
-        const float at_x = (float)(row_x[0] * x + affine->offset[0]);
-        const float at_y = (float)(row_y[0] * x + affine->offset[1]);
-        const float step_x = (float)row_x[1], step_y = (float)row_y[1];
-        for (int y = 0; y < IMAGE_SIDE; ++y) {
-            field->x[x][y] = at_x + step_x * (float)y;
-            field->y[x][y] = at_y + step_y * (float)y;
+    const double *const to_x = affine->matrix[0];
+    const double *const to_y = affine->matrix[1];
+    const float step_x = (float)to_x[0], step_y = (float)to_y[0];
+    for (int y = 0; y < IMAGE_SIDE; ++y) {
+        const float at_x = (float)(to_x[1] * y + affine->offset[0]);
+        const float at_y = (float)(to_y[1] * y + affine->offset[1]);
+        for (int x = 0; x < IMAGE_SIDE; ++x) {
+            field->x[y][x] = at_x + step_x * (float)x;
+            field->y[y][x] = at_y + step_y * (float)x;
         }
     }
 }
@@ -228,7 +227,7 @@ void augment_sample(const AugmentField *field, const uint8_t from[IMAGE_PIXELS],
     for (int y = 0; y < IMAGE_SIDE; ++y)
         for (int x = 0; x < IMAGE_SIDE; ++x)
             to[y * IMAGE_SIDE + x] =
-                sample_at(padded, field->x[x][y], field->y[x][y]);
+                sample_at(padded, field->x[y][x], field->y[y][x]);
 }
 
 void augment_image(const Augmenter *augmenter, uint32_t epoch, uint32_t image,

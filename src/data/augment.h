@@ -58,8 +58,8 @@ typedef struct Augmenter {
     const uint8_t **pixels; /* [BATCHER_ROWS_MAX] rows of scratch */
 } Augmenter;
 
-/* Where each pixel of a distorted image comes from, in pixels of the original,
- * by columns: pixel (x, y) is at [x][y]. */
+/* Where each pixel of a distorted image comes from, in pixels of the original;
+ * pixel (x, y) is at [y][x]. */
 typedef struct AugmentField {
     float x[IMAGE_SIDE][IMAGE_SIDE];
     float y[IMAGE_SIDE][IMAGE_SIDE];
@@ -73,7 +73,8 @@ void augmenter_bind(Augmenter *augmenter, Arena *arena,
 /* Point the rows of a batch that batcher_next gave at distorted copies, which
  * hold until the next call; labels and numbers stay. The images are shared out
  * over the pool's threads. Inactive: the batch stays as it is.
- * Cost: about 8 microseconds an image with the elastic field, 4 without. */
+ * Cost: about 7 microseconds an image with the elastic field, 4 without; 25 KB
+ * of stack on each thread. */
 void augmenter_apply(const Augmenter *augmenter, Pool *pool, Batch *batch);
 
 /* Distort one image; `from` and `to` must not overlap. */

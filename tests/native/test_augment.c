@@ -67,8 +67,8 @@ static AugmentField move_field(float dx, float dy) {
     AugmentField field;
     for (int x = 0; x < IMAGE_SIDE; ++x)
         for (int y = 0; y < IMAGE_SIDE; ++y) {
-            field.x[x][y] = (float)x + dx;
-            field.y[x][y] = (float)y + dy;
+            field.x[y][x] = (float)x + dx;
+            field.y[y][x] = (float)y + dy;
         }
     return field;
 }
@@ -145,10 +145,10 @@ typedef struct Frame {
 static Frame frame_of(const AugmentField *field) {
     const double n = IMAGE_SIDE - 1;
     return (Frame){
-        .xx = (field->x[27][0] - field->x[0][0]) / n,
-        .xy = (field->x[0][27] - field->x[0][0]) / n,
-        .yx = (field->y[27][0] - field->y[0][0]) / n,
-        .yy = (field->y[0][27] - field->y[0][0]) / n,
+        .xx = (field->x[0][27] - field->x[0][0]) / n,
+        .xy = (field->x[27][0] - field->x[0][0]) / n,
+        .yx = (field->y[0][27] - field->y[0][0]) / n,
+        .yy = (field->y[27][0] - field->y[0][0]) / n,
         .middle_x = (field->x[0][0] + field->x[27][27]) / 2,
         .middle_y = (field->y[0][0] + field->y[27][27]) / 2,
     };
@@ -291,14 +291,14 @@ static void expect_simard_statistics(double sigma) {
         augment_field(&bound.augmenter, 1, i, &field);
         for (int x = 0; x < IMAGE_SIDE; ++x)
             for (int y = 0; y < IMAGE_SIDE; ++y) {
-                const double d = (double)field.x[x][y] - x;
+                const double d = (double)field.x[y][x] - x;
                 sums[x][y] += d;
                 squares[x][y] += d * d;
             }
-        const double here = field.x[9][12] - 9;
-        together[0] += here * (field.x[9][16] - 9);
-        together[1] += here * (field.x[17][12] - 17);
-        together[2] += here * (field.y[9][12] - 12);
+        const double here = field.x[12][9] - 9;
+        together[0] += here * (field.x[16][9] - 9);
+        together[1] += here * (field.x[12][17] - 17);
+        together[2] += here * (field.y[12][9] - 12);
     }
     for (int x = 0; x < IMAGE_SIDE; ++x)
         for (int y = 0; y < IMAGE_SIDE; ++y) {
