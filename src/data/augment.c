@@ -205,7 +205,8 @@ static void pad_image(const uint8_t from[IMAGE_PIXELS],
 static inline float padded_place(float place) {
     const float moved = place + 1.0f;
     if (moved < 0.0f) return 0.0f;
-    return moved > IMAGE_SIDE + 1.0f ? IMAGE_SIDE + 1.0f : moved;
+    const float beyond = (float)IMAGE_SIDE + 1;
+    return moved > beyond ? beyond : moved;
 }
 
 static inline uint8_t sample_at(float padded[PADDED_SIDE][PADDED_SIDE],

@@ -108,7 +108,7 @@ static void positive_shares(const float *z_row, float *p_row) {
     for (int k = 0; k < CLASS_COUNT; k++) sum += z_row[k] > 0 ? z_row[k] : 0;
     for (int k = 0; k < CLASS_COUNT; k++)
         p_row[k] = sum > 0 ? (z_row[k] > 0 ? z_row[k] : 0) / sum
-                           : 1.0f / CLASS_COUNT;
+                           : 1 / (float)CLASS_COUNT;
 }
 
 /* p of the chosen digit from the one output. */

@@ -130,7 +130,7 @@ Status setup_network(const Options *options, Network *network, Fault *fault) {
     TRY(check_last(network, loss, fault));
     TRY(check_steps(network, loss, fault));
     if (network->needs_whole_batch &&
-        options->value[OPTION_BATCH] > BATCHER_ROWS_MAX)
+        options_count(options, OPTION_BATCH) > BATCHER_ROWS_MAX)
         return fault_set(fault, STATUS_BAD_COMBINATION, "batch",
                          "Batch normalisation sees the whole batch at once; "
                          "with it batch may be at most %d.",
