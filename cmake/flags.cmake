@@ -6,7 +6,6 @@
 
 add_library(soma_flags INTERFACE)
 target_include_directories(soma_flags INTERFACE "${CMAKE_SOURCE_DIR}/src")
-target_compile_features(soma_flags INTERFACE c_std_11)
 target_compile_definitions(soma_flags INTERFACE "SOMA_BUILD=\"${SOMA_BUILD}\"")
 target_compile_options(soma_flags INTERFACE
   -ffp-contract=off -fno-math-errno
@@ -22,6 +21,8 @@ if(SOMA_SANITIZE)
   target_link_options(soma_flags INTERFACE -fsanitize=${SOMA_SANITIZE})
 endif()
 
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
 if(NOT EMSCRIPTEN)
   set(THREADS_PREFER_PTHREAD_FLAG ON)

@@ -7,11 +7,12 @@ endif()
 target_compile_options(soma_flags INTERFACE -fsanitize=fuzzer-no-link)
 
 file(GLOB fuzz_sources CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
+# libFuzzer's entry point is declared nowhere.
+set_source_files_properties(${fuzz_sources} PROPERTIES
+  COMPILE_OPTIONS -Wno-missing-prototypes)
 foreach(source IN LISTS fuzz_sources)
   get_filename_component(name ${source} NAME_WE)
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE core m)
-  # libFuzzer's own entry point has no prototype.
-  target_compile_options(${name} PRIVATE -Wno-missing-prototypes)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
 endforeach()

@@ -17,7 +17,7 @@ enum { CACHE_LINE = 64 };
 enum { IMAGE_SIDE = 28, IMAGE_PIXELS = 784, CLASS_COUNT = 10 };
 
 /* The images of one block of the data set; one shard of the site holds as
- * many. Part of the meaning of a seed (ARCHITECTURE, law 5): never change it. */
+ * many. Part of what a seed means (ARCHITECTURE, law 5): never change it. */
 enum { DATASET_BLOCK = 5000 };
 
 static inline int int_min(int a, int b) { return a < b ? a : b; }

@@ -108,8 +108,9 @@ function chooseKind(build, environment) {
  * @param {Environment} environment
  */
 function obstacleToThreads(environment) {
-  if (!environment.threads) return 'WebAssembly threads are missing here';
+  // In this order: without isolation browsers hide their threads.
   if (!environment.isolated) return 'this host does not send the isolation headers';
+  if (!environment.threads) return 'WebAssembly threads are missing here';
   return '';
 }
 
