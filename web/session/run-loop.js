@@ -32,6 +32,9 @@ import { Ticker } from './ticker.js';
 const SLICE_MS = 10;
 const REPORT_MS = 60;
 
+/** The next images are not here; or not even announced, but on their way. */
+const NOT_YET = ['DATA_PENDING', 'NO_DATA'];
+
 /** A forward pass costs about this share of a training step. */
 const FORWARD_SHARE = 0.4;
 
@@ -149,6 +152,17 @@ export class RunLoop {
     this.#stepMs = NaN;
     this.#testedStep = -1;
     this.#rest(this.#supplied ? 'ready' : 'empty');
+  }
+
+  /** Another data set, with a new network; a run that waits for it goes on. */
+  dataReplaced() {
+    this.#supplied = false;
+    this.#testComplete = false;
+    if (this.#phase === 'waiting' && this.#trainer.metrics().step === 0) {
+      this.#pulse.restart();
+    } else {
+      this.networkChanged();
+    }
   }
 
   /** Another place in the same run. */
@@ -285,7 +299,7 @@ export class RunLoop {
     try {
       this.#slice();
     } catch (error) {
-      if (error instanceof CoreError && error.code === 'DATA_PENDING') {
+      if (error instanceof CoreError && NOT_YET.includes(error.code)) {
         this.#phase = 'waiting';
         this.report();
       } else {

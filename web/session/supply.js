@@ -117,7 +117,7 @@ export class Supply {
   /** @param {{train: number, test: number}} counts */
   #reserved(counts) {
     this.#counts = counts;
-    this.#loop.networkChanged();
+    this.#loop.dataReplaced();
   }
 
   /** @param {boolean} testCame */
