@@ -83,28 +83,28 @@ static void read_tensor(GoldenCase *golden, const char *kind, FILE *stream) {
     }
 }
 
-static void read_losses(GoldenCase *golden, int count, FILE *stream) {
-    assert_true(count <= GOLDEN_STEPS_MAX);
-    golden->loss_count = count;
+/* A count and so many numbers; returns the count. */
+static int read_numbers(double numbers[GOLDEN_STEPS_MAX], FILE *stream) {
+    int count;
+    assert_int_equal(fscanf(stream, "%d", &count), 1);
+    assert_true(count >= 0 && count <= GOLDEN_STEPS_MAX);
     for (int i = 0; i < count; i++)
-        assert_int_equal(fscanf(stream, "%lf", &golden->loss[i]), 1);
+        assert_int_equal(fscanf(stream, "%lf", &numbers[i]), 1);
+    return count;
 }
 
 /* One keyword of the open case, and what follows it. */
 static void read_item(GoldenCase *golden, const char *word, FILE *stream) {
-    int count = 1;
-    if (strcmp(word, "run") == 0) {
+    if (strcmp(word, "run") == 0)
         read_line(stream, golden->run, sizeof golden->run);
-    } else if (strcmp(word, "start") == 0) {
+    else if (strcmp(word, "start") == 0)
         read_start(golden, stream);
-    } else if (strcmp(word, "loss") == 0) {
-        read_losses(golden, count, stream);
-    } else if (strcmp(word, "losses") == 0) {
-        assert_int_equal(fscanf(stream, "%d", &count), 1);
-        read_losses(golden, count, stream);
-    } else {
+    else if (strcmp(word, "losses") == 0)
+        golden->loss_count = read_numbers(golden->loss, stream);
+    else if (strcmp(word, "rates") == 0)
+        read_numbers(golden->rate, stream);
+    else
         read_tensor(golden, word, stream);
-    }
 }
 
 GoldenFile *golden_open(const char *name) {
@@ -176,13 +176,12 @@ static void start_parameters(Trainer *trainer, const GoldenCase *golden) {
     }
 }
 
-Trainer *golden_trainer(const GoldenCase *golden, const char *more,
-                        Dataset *dataset, Pool *pool) {
+Trainer *golden_trainer(const GoldenCase *golden, Dataset *dataset,
+                        Pool *pool) {
     char run[1024];
     Fault fault = {0};
     Trainer *trainer = NULL;
-    snprintf(run, sizeof run, "%s validation=0 shuffle=off %s", golden->run,
-             more);
+    snprintf(run, sizeof run, "%s validation=0 shuffle=off", golden->run);
     if (trainer_create(dataset, pool, run, &trainer, &fault) != STATUS_OK)
         fail_msg("%s: %s", golden->name, fault.sentence);
     start_parameters(trainer, golden);

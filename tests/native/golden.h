@@ -13,10 +13,10 @@ enum { GOLDEN_CASES_MAX = 96, GOLDEN_TENSORS_MAX = 24, GOLDEN_STEPS_MAX = 64 };
 /* A tensor as PyTorch has it: some of its values, and what moves when any of
  * the others is wrong. */
 typedef struct GoldenTensor {
-    char kind[16]; /* output, gradient, final */
-    char name[24]; /* "0.weight" */
-    size_t count;  /* values of the whole tensor */
-    double largest;
+    char kind[16];  /* output, gradient, final */
+    char name[24];  /* "0.weight" */
+    size_t count;   /* values of the whole tensor */
+    double largest; /* what errors are measured by */
     double product; /* with golden_number(GOLDEN_PRODUCT, index) */
     size_t entries;
     size_t *index; /* [entries] */
@@ -39,6 +39,7 @@ typedef struct GoldenCase {
     GoldenTensor tensor[GOLDEN_TENSORS_MAX];
     int loss_count;
     double loss[GOLDEN_STEPS_MAX]; /* of one batch, or of every step */
+    double rate[GOLDEN_STEPS_MAX]; /* learning rate of every step */
 } GoldenCase;
 
 typedef struct GoldenFile {
@@ -59,9 +60,8 @@ GoldenFile *golden_open(const char *name);
 void golden_close(GoldenFile *file);
 
 /* A trainer for the case that goes through `dataset` in file order, with the
- * case's starting weights. `more` is appended to the run description. */
-Trainer *golden_trainer(const GoldenCase *golden, const char *more,
-                        Dataset *dataset, Pool *pool);
+ * case's starting weights. */
+Trainer *golden_trainer(const GoldenCase *golden, Dataset *dataset, Pool *pool);
 
 /* The file's images as a data set. */
 Dataset *golden_dataset(const GoldenFile *file);

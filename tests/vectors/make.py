@@ -10,15 +10,16 @@ sides, so the files only hold what PyTorch answered. The format is explained at
 the top of each file.
 
 The images have ink at a few places only (as MNIST's have), and of a tensor of
-many values a file holds a selection, the values at LIT pixels and at some dark
-ones, and the tensor's product with a vector of pseudo-random numbers, which
-moves when any value is wrong.
+many values a file holds a selection (for the first layer, the values at some
+lit pixels and some dark ones) and the tensor's product with a vector of
+pseudo-random numbers, which moves when any value is wrong.
 """
 import pathlib
 import sys
 
 import numpy
 import torch
+from torch.optim import lr_scheduler
 
 HERE = pathlib.Path(__file__).parent
 PIXELS = 784
@@ -26,8 +27,8 @@ IMAGES = 40
 BATCH = 16
 STEPS = 20
 LIT = [16 + 31 * i for i in range(24)]  # ink is here and nowhere else
-DARK = [0, 15, 300, 783]
-WHOLE_TENSOR = 256  # tensors up to this size are written in full
+CHOSEN = LIT[::3] + [0, 300]  # pixels whose weights are written
+WHOLE_TENSOR = 64  # tensors up to this size are written in full
 KINK_DISTANCE = 2e-5  # of relu inputs from zero, in every step
 
 torch.set_default_dtype(torch.float64)
@@ -68,7 +69,30 @@ ACTIVATIONS = {
     'gelu': torch.nn.GELU,
     'softplus': torch.nn.Softplus,
     'softmax': lambda: torch.nn.Softmax(dim=1),
+    'dropout': lambda rate: torch.nn.Dropout(float(rate)),
 }
+
+
+class Threshold(torch.autograd.Function):
+    """Heaviside's step, whose gradient hands the error on as it is."""
+
+    @staticmethod
+    def forward(_context, x):
+        return (x >= 0).double()
+
+    @staticmethod
+    def backward(_context, error):
+        return error
+
+
+class Step(torch.nn.Module):
+    """Step neurons."""
+
+    def forward(self, x):
+        return Threshold.apply(x)
+
+
+ACTIVATIONS['step'] = Step
 
 
 class ImageNorm(torch.nn.BatchNorm2d):
@@ -133,9 +157,46 @@ def make_loss(run):
     if kind == 'cross-entropy':
         return torch.nn.CrossEntropyLoss(
             label_smoothing=float(run.get('smoothing', 0)))
-    squared = torch.nn.MSELoss()
-    assert kind == 'mse'
-    return lambda z, t: squared(z, torch.nn.functional.one_hot(t, 10).double())
+    digit = int(run.get('digit', 1))
+
+    def target(z, labels):
+        if z.shape[1] == 1:
+            return (labels == digit).double().view(-1, 1)
+        return torch.nn.functional.one_hot(labels, 10).double()
+
+    if kind == 'perceptron':  # Rosenblatt's rule is the gradient of half of it
+        return lambda z, t: (z - target(z, t)).square().sum() / len(z)
+    loss = {'mse': torch.nn.MSELoss, 'binary': torch.nn.BCEWithLogitsLoss}[kind]
+    return lambda z, t: loss()(z, target(z, t))
+
+
+def make_rates(run):
+    """The learning rate of every step, by PyTorch's schedulers."""
+    rate, steps = float(run['lr']), int(run.get('steps', STEPS))
+    per_epoch = -(-IMAGES // int(run.get('batch', BATCH)))
+    warmup = int(float(run.get('warmup', 0)) * per_epoch)
+    rest = steps - warmup
+    gamma = float(run.get('gamma', 0.5))
+    make = {
+        'constant': lambda o: lr_scheduler.ConstantLR(o, 1.0),
+        'step': lambda o: lr_scheduler.StepLR(
+            o, int(float(run.get('step-epochs', 3)) * per_epoch), gamma),
+        'exponential': lambda o: lr_scheduler.ExponentialLR(
+            o, gamma ** (1 / per_epoch)),
+        'linear': lambda o: lr_scheduler.LinearLR(o, 1.0, 0.0, rest),
+        'cosine': lambda o: lr_scheduler.CosineAnnealingLR(o, rest),
+        'one-cycle': lambda o: lr_scheduler.OneCycleLR(
+            o, rate, rest, cycle_momentum=False),
+    }
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
+    scheduler = make[run.get('schedule', 'constant')](optimizer)
+    rates = []
+    for step in range(rest):
+        rates.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        if step + 1 < rest:
+            scheduler.step()
+    return [(t + 1) / warmup * rates[0] for t in range(warmup)] + rates
 
 
 def make_optimizer(run, network):
@@ -174,16 +235,17 @@ def read_images(pixels, run):
 
 # ==== Writing ===============================================================
 
-def tensor_lines(kind, name, tensor):
+def tensor_lines(kind, name, tensor, least=0.0):
     """`kind name count largest product entries`, then index and value."""
     values = tensor.detach().numpy().reshape(-1)
     places = range(values.size)
     if values.size > WHOLE_TENSOR:
-        rows = values.size // PIXELS
-        assert rows * PIXELS == values.size
-        places = [r * PIXELS + p for r in range(rows) for p in LIT + DARK]
+        places = range(0, values.size, 3)
+    if tensor.dim() == 2 and tensor.shape[1] == PIXELS:
+        places = [r * PIXELS + p for r in range(tensor.shape[0])
+                  for p in CHOSEN]
     product = float(numpy.dot(values, numbers(500, values.size)))
-    size = float(numpy.abs(values).max())
+    size = max(float(numpy.abs(values).max()), least)
     lines = [f'{kind} {name} {values.size} {size:.9g} {product:.12g} '
              f'{len(places)}']
     # .9g pins down a float32; the values themselves are not rounded to one.
@@ -198,7 +260,7 @@ class Kinks:
     def __init__(self, network):
         self.nearest = numpy.inf
         for module in network:
-            if isinstance(module, (torch.nn.ReLU, torch.nn.LeakyReLU)):
+            if isinstance(module, (torch.nn.ReLU, torch.nn.LeakyReLU, Step)):
                 module.register_forward_pre_hook(self.see)
 
     def see(self, _module, inputs):
@@ -216,14 +278,32 @@ def network_case(name, run, images, labels):
     loss = make_loss(run)(z, torch.tensor(labels[:BATCH]))
     loss.backward()
     lines += tensor_lines('output', 'training', z)
-    lines.append(f'loss {loss.item():.12g}')
+    lines += ['losses 1', f'{loss.item():.12g}']
+    # A bias before batch norm has gradient 0, as a sum of terms that cancel:
+    # what rounding leaves of it is measured by the other gradients.
+    least = max(p.grad.abs().max().item() for p in network.parameters()) / 20
     for key, tensor in network.named_parameters():
-        lines += tensor_lines('gradient', key, tensor.grad)
-    network.eval()
-    if 'batchnorm' in run['net']:
-        lines += tensor_lines('output', 'evaluation', network(x))
+        lines += tensor_lines('gradient', key, tensor.grad, least)
     assert kinks.nearest > KINK_DISTANCE, (name, kinks.nearest)
     return lines + ['end']
+
+
+def penalise(run, network):
+    """What PyTorch leaves to the caller: clipping, then L1 on the weights."""
+    if 'clip' in run:
+        length = torch.nn.utils.clip_grad_norm_(network.parameters(),
+                                                float(run['clip']))
+        assert length > float(run['clip'])
+    for tensor in network.parameters():
+        if tensor.dim() > 1:
+            tensor.grad += float(run.get('l1', 0)) * tensor.detach().sign()
+
+
+def limit(run, network):
+    """Shorten each unit's weights to max-norm."""
+    for tensor in network.parameters():
+        if 'max-norm' in run and tensor.dim() > 1:
+            tensor.data = tensor.data.renorm(2, 0, float(run['max-norm']))
 
 
 def optimizer_case(name, run, images, labels):
@@ -233,26 +313,33 @@ def optimizer_case(name, run, images, labels):
     lines += start(network, run.get('input'))
     kinks = Kinks(network)
     loss_of, optimizer = make_loss(run), make_optimizer(run, network)
-    x = read_images(images, run)
-    losses, row, tiniest = [], 0, numpy.inf
-    for _ in range(STEPS):
-        end = min(row + BATCH, IMAGES)
+    x, batch = read_images(images, run), int(run['batch'])
+    half = 0.5 if run.get('loss') == 'perceptron' else 1
+    losses, row, rates = [], 0, make_rates(run)
+    for step in range(STEPS):
+        end = min(row + batch, IMAGES)
+        for group in optimizer.param_groups:
+            group['lr'] = rates[step]
         optimizer.zero_grad()
         loss = loss_of(network(x[row:end]), torch.tensor(labels[row:end]))
-        loss.backward()
-        for tensor in network.parameters():
-            sizes = tensor.grad.abs().flatten().tolist()
-            tiniest = min([tiniest, *(size for size in sizes if size > 0)])
+        (loss * half).backward()
+        penalise(run, network)
         optimizer.step()
+        limit(run, network)
         losses.append(loss.item())
         row = end % IMAGES
-    lines.append('losses ' + str(STEPS))
+    lines.append(f'rates {STEPS}')
+    lines += [f'{rate:.17g}' for rate in rates[:STEPS]]
+    lines.append(f'losses {STEPS}')
     lines += [f'{loss:.12g}' for loss in losses]
     for key, tensor in network.named_parameters():
         lines += tensor_lines('final', key, tensor)
     assert kinks.nearest > KINK_DISTANCE, (name, kinks.nearest)
     print(f'{name}: losses {losses[0]:.4f} .. {losses[-1]:.4f}, nearest kink '
-          f'{kinks.nearest:.1e}, smallest gradient {tiniest:.1e}')
+          f'{kinks.nearest:.1e}')
+    if 'batchnorm' in run['net']:
+        network.eval()
+        lines += tensor_lines('output', 'evaluation', network(x[:BATCH]))
     return lines + ['end']
 
 
@@ -271,7 +358,7 @@ HEADER = f'''\
 #   and mix is the 32-bit mixer of make.py and test_golden.c
 # output, gradient, final NAME COUNT LARGEST PRODUCT ENTRIES, then ENTRIES
 #   times: index value; PRODUCT is with number(500, index)
-# loss VALUE; losses COUNT, then the values'''
+# losses COUNT and rates COUNT, then the values'''
 
 
 def image_lines(images, labels):
@@ -297,14 +384,38 @@ SMALL = 'dense 6, relu, dense 10'
 
 NETWORKS = {
     'one dense layer': {'net': 'dense 10'},
-    'relu network': {'net': SMALL},
-    'relu network, standard input': {'net': SMALL, 'input': 'standard'},
     'deep relu network': {
         'net': 'dense 5, relu, dense 13, relu, dense 7, relu, dense 10'},
-    'relu network, mse': {'net': SMALL, 'loss': 'mse'},
-    'relu network, mse, standard input': {
-        'net': SMALL, 'loss': 'mse', 'input': 'standard'},
+    'label smoothing': {'net': SMALL, 'smoothing': 0.1},
+    'mse, linear output': {'net': SMALL + ', linear', 'loss': 'mse'},
+    'mse, sigmoid output': {'net': SMALL + ', sigmoid', 'loss': 'mse'},
+    'mse, tanh output': {'net': SMALL + ', tanh', 'loss': 'mse'},
+    'mse, softmax output': {'net': SMALL + ', softmax', 'loss': 'mse'},
+    'mse, one output': {
+        'net': 'dense 6, relu, dense 1, sigmoid', 'loss': 'mse', 'digit': 3},
+    'mse, standard input': {'net': SMALL, 'loss': 'mse', 'input': 'standard'},
+    'binary loss': {
+        'net': 'dense 6, relu, dense 1', 'loss': 'binary', 'digit': 3},
+    'softmax inside': {'net': 'dense 6, softmax, dense 10'},
+    'batchnorm': {'net': 'dense 6, batchnorm, relu, dense 10'},
+    'batchnorm twice': {
+        'net': 'dense 7, batchnorm, tanh, dense 5, batchnorm 0.3, dense 10'},
+    'batchnorm of the image': {'net': 'batchnorm, dense 10'},
+    'layernorm': {'net': 'dense 6, layernorm, relu, dense 10'},
+    'layernorm of the image': {'net': 'layernorm, dense 10'},
+    'dropout of nothing': {'net': 'dense 6, dropout 0, relu, dense 10'},
+    'everything at once': {
+        'net': 'dense 9, batchnorm, gelu, dense 8, layernorm, leaky-relu 0.2, '
+               'dense 7, softplus, dense 10', 'smoothing': 0.2,
+        'input': 'standard'},
 }
+for activation in ('relu', 'leaky-relu', 'leaky-relu 0.3', 'gelu', 'softplus',
+                   'tanh', 'sigmoid', 'linear'):
+    net = f'dense 6, {activation}, dense 10'
+    NETWORKS[activation] = {'net': net}
+    if activation in ('relu', 'tanh', 'gelu'):
+        NETWORKS[activation + ', standard input'] = {
+            'net': net, 'input': 'standard'}
 
 RULES = {
     'sgd': {'optimizer': 'sgd', 'lr': 0.5},
@@ -322,20 +433,64 @@ RULES = {
     'adam, other constants, l2': {
         'optimizer': 'adam', 'lr': 0.02, 'beta1': 0.8, 'beta2': 0.95,
         'epsilon': 0.001, 'l2': 0.01},
+    'adamw': {'optimizer': 'adamw', 'lr': 0.01},
+    'adamw, more decay': {'optimizer': 'adamw', 'lr': 0.01, 'decay': 0.3},
+}
+
+SPECIAL = {
+    'adam on mse': {'loss': 'mse', 'optimizer': 'adam', 'lr': 0.01},
+    'l1': {'optimizer': 'sgd', 'lr': 0.5, 'l1': 0.002},
+    'l1 and l2 with adam': {
+        'optimizer': 'adam', 'lr': 0.01, 'l1': 0.002, 'l2': 0.01},
+    'clipping': {'optimizer': 'sgd', 'lr': 0.5, 'clip': 0.1},
+    'clipping with momentum and l2': {
+        'optimizer': 'momentum', 'lr': 0.2, 'clip': 0.06, 'l2': 0.01},
+    'max-norm': {'optimizer': 'sgd', 'lr': 0.5, 'max-norm': 0.8},
+    'batchnorm, with its running averages': {
+        'net': 'dense 6, batchnorm, relu, dense 10', 'optimizer': 'sgd',
+        'lr': 0.2},
+    'batchnorm of the image, momentum 0.4, adamw': {
+        'net': 'batchnorm 0.4, dense 6, tanh, dense 10', 'optimizer': 'adamw',
+        'lr': 0.005},
+    'layernorm': {
+        'net': 'dense 6, layernorm, relu, dense 10', 'optimizer': 'adam',
+        'lr': 0.005},
+    'perceptron rule': {
+        'net': 'dense 10, step', 'loss': 'perceptron', 'optimizer': 'sgd',
+        'lr': 0.125, 'batch': 1},
+    'perceptron rule, one neuron, batches': {
+        'net': 'dense 1, step', 'loss': 'perceptron', 'optimizer': 'sgd',
+        'lr': 0.7, 'digit': 9},
+    'binary loss': {
+        'net': 'dense 6, tanh, dense 1', 'loss': 'binary', 'digit': 3,
+        'optimizer': 'adam', 'lr': 0.02},
+}
+
+SCHEDULES = {
+    'step schedule': {'schedule': 'step', 'step-epochs': 2, 'gamma': 0.3},
+    'exponential schedule': {'schedule': 'exponential', 'gamma': 0.7},
+    'linear schedule': {'schedule': 'linear'},
+    'cosine schedule': {'schedule': 'cosine'},
+    'one-cycle schedule': {'schedule': 'one-cycle'},
+    'warm-up': {'warmup': 2},
+    'warm-up before cosine': {'schedule': 'cosine', 'warmup': 1},
+    'warm-up before one-cycle': {'schedule': 'one-cycle', 'warmup': 1},
 }
 
 
 def optimizer_cases():
     cases = {}
     for name, rule in RULES.items():
-        cases[name] = {'net': SMALL, **rule}
-        lr = rule['lr'] * (0.1 if rule['optimizer'] in
-                           ('sgd', 'momentum', 'nesterov') else 0.05)
+        cases[name] = rule
+        slower = 0.1 if rule['optimizer'] in ('sgd', 'momentum',
+                                              'nesterov') else 0.05
         cases[name + ', standard input'] = {
-            'net': SMALL, 'input': 'standard', **rule, 'lr': round(lr, 6)}
-    cases['adam on mse'] = {
-        'net': SMALL, 'loss': 'mse', 'optimizer': 'adam', 'lr': 0.01}
-    return cases
+            **rule, 'input': 'standard', 'lr': round(rule['lr'] * slower, 6)}
+    cases.update(SPECIAL)
+    for name, schedule in SCHEDULES.items():
+        cases[name] = {'optimizer': 'momentum', 'lr': 0.2, **schedule}
+    shared = {'net': SMALL, 'batch': BATCH, 'steps': STEPS, 'epochs': 7}
+    return {name: {**shared, **run} for name, run in cases.items()}
 
 
 if __name__ == '__main__':
