@@ -165,9 +165,9 @@
  * @property {(base: string) => Promise<void>} loadSite
  *   fetch the site's shards (again, when some failed); returns at once, `data`
  *   events tell the rest
- * @property {(files: File[]) => Promise<void>} loadFiles
- *   replace the data set by IDX files; rejects and keeps the old one when they
- *   do not fit
+ * @property {(files: File[]) => Promise<RunInfo>} loadFiles
+ *   replace the data set by IDX files, with a fresh network; rejects and keeps
+ *   the old one when they do not fit
  * @property {(run: string) => Promise<RunInfo>} configure
  *   a new network from a run description (keys left out take their defaults);
  *   rejects and keeps the old one when it is not allowed
@@ -186,7 +186,9 @@
  * @property {(name: string) => Promise<{shape: number[], values: Float32Array}>} parameter
  * @property {(set: 'train'|'validation'|'test') => Promise<Evaluation>} evaluate
  * @property {(live: boolean) => Promise<void>} setLiveWall
- *   also evaluate the test set in passing while training (about 4 times a second)
+ *   also evaluate the test set in passing: about 4 times a second while training
+ *   (less often where that would take more than 3 % of the time), and whenever the
+ *   run comes to rest; on from the start
  */
 
 export {};

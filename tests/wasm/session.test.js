@@ -136,7 +136,7 @@ test('training waits for data that is late and goes on by itself, at the same bi
   await open('batch=500\nepochs=1\nvalidation=0');
   await session.loadSite(SITE);
   await session.train();
-  await until(() => phase() === 'waiting' && last('data').imagesReady === 55_000);
+  await until(() => phase() === 'waiting' && last('data')?.imagesReady === 55_000);
   expect(last('progress').step).toBe(20);
   expect(ofType('failure')).toEqual([]);
   release();
@@ -370,12 +370,13 @@ test('dropped IDX files replace the data, plain or gzip; bad ones change nothing
   }
   expect(last('progress')).toMatchObject({ step: 3, fingerprint });
   const test10 = images('test', 0, 10);
-  await session.loadFiles([
+  const run = await session.loadFiles([
     file('train-images.gz', await gzip(trainImages)),
     file('train-labels', idxFile([300], small.labels)),
     file('t10k-images', idxFile([10, 28, 28], test10.images)),
     file('t10k-labels.gz', await gzip(idxFile([10], test10.labels))),
   ]);
+  expect(run).toMatchObject({ trainCount: 250, testCount: 10, stepsPerEpoch: 25 });
   expect(last('data')).toMatchObject({
     phase: 'complete', imagesReady: 300, imagesTotal: 300, testTotal: 10,
   });

@@ -30,6 +30,8 @@ export class Evaluator {
   /** @type {Job[]} */
   #queue = [];
   #images = FIRST_IMAGES;
+  /** What the engine's last evaluation was of, while it still holds. */
+  #fresh = { set: '', step: -1 };
 
   /** What the last evaluation of a set took, in milliseconds, by set. */
   cost = { train: NaN, validation: NaN, test: NaN };
@@ -66,6 +68,7 @@ export class Evaluator {
     );
     for (const job of this.#queue.splice(0)) job.failed(reason);
     this.#images = FIRST_IMAGES;
+    this.#fresh = { set: '', step: -1 };
   }
 
   /**
@@ -92,6 +95,12 @@ export class Evaluator {
    */
   #work(job, end) {
     if (Number.isNaN(job.left)) {
+      if (this.#isFresh(job)) {
+        job.left = 0;
+        job.ms = this.cost[job.set];
+        return;
+      }
+      this.#fresh = { set: '', step: -1 };
       this.#trainer.beginEvaluation(job.set);
       job.left = Infinity;
     }
@@ -104,11 +113,20 @@ export class Evaluator {
     }
   }
 
+  /**
+   * Whether the same set was just evaluated with the same weights.
+   * @param {Job} job
+   */
+  #isFresh({ set }) {
+    return this.#fresh.set === set && this.#fresh.step === this.#trainer.metrics().step;
+  }
+
   /** @param {Job} job */
   #finish(job) {
     this.#queue.shift();
     this.cost[job.set] = job.ms;
     const { step, stepsPerEpoch } = this.#trainer.metrics();
+    this.#fresh = { set: job.set, step };
     const { predicted, probabilities, ...result } = this.#trainer.evaluation();
     const shown = job.set === 'test';
     job.done({

@@ -45,7 +45,7 @@ export class RunLoop {
   #evaluator;
   #ticker = new Ticker(() => this.#turn());
   #wall = new LiveBudget();
-  #liveWall = false;
+  #liveWall = true;
   /** Images have come, so that there is something to train on. */
   #supplied = false;
   #testComplete = false;

@@ -88,12 +88,13 @@ export class TrainingSession {
 
   /** @param {File[]} files */
   async loadFiles(files) {
-    const { supply } = this.#opened();
+    const { supply, trainer } = this.#opened();
     if (!Array.isArray(files) || files.length === 0
       || !files.every((file) => file instanceof Blob)) {
       throw new CoreError('BAD_ARGUMENT', 'files must be a list of files.', 'files');
     }
     await supply.loadFiles(files);
+    return trainer.run();
   }
 
   // ---- The run ----
