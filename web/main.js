@@ -90,6 +90,8 @@ const refreshEvaluation = latestOnly(async (/** @type {number} */ step) => {
 
 /** @param {import('./protocol.js').Evaluation} evaluation */
 function onEvaluation(evaluation) {
+  // Before the first step every answer is a guess, and the wall says so.
+  if (evaluation.step === 0) return;
   const { record } = store.state;
   if (record) recordEvaluation(record, evaluation);
   if (record && !evaluation.live) store.set({ record });

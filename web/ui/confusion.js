@@ -72,7 +72,7 @@ export class Confusion extends View {
     const chosen = wall.label === label && wall.predicted === predicted;
     const heat = right ? 'right' : `heat-${heatOf(count)}`;
     return html`<td class=${heat}><button aria-pressed=${chosen} ?disabled=${!count}
-      aria-label="${label} read as ${predicted}: ${count}"
+      aria-label="${label} read as ${predicted}: ${formatCount(count)}"
       @click=${() => this.#choose(label, predicted, chosen)}
       >${count ? formatCount(count) : '·'}</button></td>`;
   }

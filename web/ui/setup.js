@@ -24,6 +24,9 @@ const NETWORKS = [
   'dense 512, relu, dense 256, relu, dense 10',
 ];
 
+/** Groups whose fields are shown at once; the others open on request. */
+const OPEN_GROUPS = 1;
+
 export class Setup extends View {
   /** @type {(keyof import('../state/store.js').State)[]} */
   static watches = ['engine', 'run', 'draft', 'faults', 'progress', 'notice'];
@@ -82,14 +85,10 @@ export class Setup extends View {
     const groups = [...new Set(engine.options.map((option) => option.group))];
     const waiting = this.#waiting();
     return html`<form id="settings" class="settings" novalidate @submit=${this.#onSubmit}>
-      <div class="settings-groups">${groups.map((group) => html`<fieldset>
-        <legend>${group}</legend>
-        ${engine.options.filter((option) => option.group === group)
-    .map((option) => this.#field(option))}
-      </fieldset>`)}</div>
+      ${groups.map((group, i) => this.#group(group, engine.options
+    .filter((option) => option.group === group), i < OPEN_GROUPS))}
       <div class="settings-end">
-        <button class="go small" ?disabled=${!waiting.length}>Restart with these
-          settings</button>
+        <button class="go small">Restart with these settings</button>
         <button type="button" class="quiet" @click=${() =>
     this.ask({ name: 'defaults' })}>Back to the defaults</button>
         <p class="fault" role="alert">${this.state.faults[''] ?? ''}</p>
@@ -99,6 +98,22 @@ export class Setup extends View {
     : 'Settings marked “live” act at once, the others need a new network.'}</p>
       </div>
     </form>`;
+  }
+
+  /**
+   * @param {string} name
+   * @param {Option[]} options
+   * @param {boolean} open
+   */
+  #group(name, options, open) {
+    const { draft, run } = this.state;
+    const values = { ...run?.values, ...draft };
+    const changed = options.some(({ key, default: usual }) => values[key] !== usual);
+    return html`<details class="settings-group" ?open=${open}>
+      <summary><h3>${name}</h3>
+        <span>${changed ? describeRun(values, options) : ''}</span></summary>
+      <div class="settings-fields">${options.map((option) => this.#field(option))}</div>
+    </details>`;
   }
 
   /** Options that wait for a new network because another value was typed. */
@@ -194,8 +209,10 @@ export class Setup extends View {
   #focusFault() {
     const field = /** @type {HTMLElement|null} */ (
       this.querySelector('[aria-invalid="true"]'));
-    if (field && this.#applied) field.focus();
-    if (field) this.#applied = false;
+    if (!field || !this.#applied) return;
+    this.#applied = false;
+    field.closest('details')?.setAttribute('open', '');
+    field.focus();
   }
 }
 
