@@ -24,6 +24,13 @@ target_compile_options(soma_flags INTERFACE
 # LLVM's own order needs more of them than the engines have.
 set_source_files_properties(src/kernels/gemm.c PROPERTIES COMPILE_OPTIONS
   "-mllvm;-pre-RA-sched=source")
+# Code that runs once a step or less is better small: it is downloaded.
+file(GLOB cold_sources CONFIGURE_DEPENDS src/train/*.c src/api/*.c)
+list(APPEND cold_sources
+  src/base/arena.c src/base/status.c src/base/scalar.c src/data/idx.c
+  src/data/dataset.c src/nn/init.c src/nn/layer.c src/nn/network.c
+  src/nn/schedule.c)
+set_source_files_properties(${cold_sources} PROPERTIES COMPILE_OPTIONS -Os)
 if(threads)
   target_compile_options(soma_flags INTERFACE -pthread)
 endif()
@@ -51,6 +58,7 @@ target_link_options(soma PRIVATE
   -sMODULARIZE -sEXPORT_ES6          # one factory function, as an ES module
   -sENVIRONMENT=web,worker,node
   -sALLOW_MEMORY_GROWTH              # a network may need more than we guess
+  -sMALLOC=emmalloc                  # a handful of large blocks: small is best
   -sABORTING_MALLOC=0                # no memory is a Status, not a trap
   -sFILESYSTEM=0
   -sEXIT_RUNTIME=0

@@ -11,7 +11,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -46,6 +46,40 @@ function make(build) {
   return ok ? '' : output;
 }
 
+/**
+ * Where the section after the one at `at` begins.
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ */
+function sectionEnd(bytes, at) {
+  let size = 0;
+  let shift = 0;
+  let byte;
+  do {
+    byte = bytes[++at];
+    size |= (byte & 127) << shift;
+    shift += 7;
+  } while (byte > 127);
+  return at + 1 + size;
+}
+
+/**
+ * Drop a module's custom sections (names, tool notes): nothing reads them, and
+ * they are a tenth of the download.
+ * @param {string} build
+ */
+async function strip(build) {
+  const file = path.join(ROOT, 'build', 'engine', `soma-${build}.wasm`);
+  const bytes = await readFile(file);
+  const kept = [bytes.subarray(0, 8)];
+  for (let at = 8, end; at < bytes.length; at = end) {
+    end = sectionEnd(bytes, at);
+    if (bytes[at] !== 0) kept.push(bytes.subarray(at, end));
+  }
+  const stripped = Buffer.concat(kept);
+  if (stripped.length < bytes.length) await writeFile(file, stripped);
+}
+
 /** @param {string[]} builds */
 async function main(builds) {
   for (const build of builds) {
@@ -58,6 +92,8 @@ async function main(builds) {
     } else if (problem) {
       process.stdout.write(`${problem}\nengine: ${build} could not be built\n`);
       process.exit(1);
+    } else {
+      await strip(build);
     }
   }
 }
