@@ -1,9 +1,10 @@
 /**
  * Serve dist/ on this machine and print the address.
  *
- *     node scripts/serve.mjs [PORT]
+ *     HOST=127.0.0.1 node scripts/serve.mjs [PORT]
  *
- * Without a port 4173 or the next free one. The headers: vite.config.js.
+ * Without a port 4173 or the next free one; HOST is the address to listen at. The
+ * headers: vite.config.js.
  *
  * @module
  */
@@ -17,10 +18,11 @@ if (!Number.isInteger(port) || port < 1 || port > 65535) {
 }
 try {
   const server = await preview({
-    preview: { host: 'localhost', port, strictPort: asked !== undefined },
+    preview: { host: process.env.HOST || '127.0.0.1', port, strictPort: asked !== undefined },
     logLevel: 'error',
   });
-  const [address] = server.resolvedUrls?.local ?? [];
+  const { local = [], network = [] } = server.resolvedUrls ?? {};
+  const [address] = [...local, ...network];
   process.stdout.write(`Soma: ${address} (Ctrl+C stops it)\n`);
 } catch (error) {
   const why = error instanceof Error ? error.message : error;

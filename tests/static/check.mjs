@@ -284,8 +284,8 @@ export function runStatic() {
     ['C lines fit 80 columns', () => wideLines(allC, 80)],
     // 90 is the aim; what is a little longer may stay.
     ['JavaScript lines fit 100 columns', () => wideLines(allJs, 100)],
-    ['sources of the core stay below 500 lines', () => longFiles(core, 500)],
-    ['modules of the page stay below 500 lines', () => longFiles(web, 500)],
+    ['sources of the core stay below 600 lines', () => longFiles(core, 600)],
+    ['modules of the page stay below 600 lines', () => longFiles(web, 600)],
     ['file names are unique', repeatedNames],
     ['web/core knows nothing of the page', () => importProblems('web/core/', ['web/core/'])],
     ['web/ui uses state and protocol only', () => importProblems('web/ui/',
