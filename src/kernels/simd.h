@@ -168,6 +168,58 @@ SIMD_INLINE bool i32x4_any(i32x4 a) {
 #endif
 }
 
+/* Bit i = the sign bit of lane i: a mask as a number 0 .. 15. */
+SIMD_INLINE uint32_t i32x4_bits(i32x4 mask) {
+#ifdef __wasm_simd128__
+    return (uint32_t)wasm_i32x4_bitmask((v128_t)mask);
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < 4; i++) bits |= (uint32_t)mask[i] >> 31 << i;
+    return bits;
+#endif
+}
+
+/* The lanes whose bit is set, moved to the front in order; what follows them
+ * is not defined. */
+SIMD_INLINE i32x4 i32x4_compact(i32x4 a, uint32_t bits) {
+#ifdef __wasm_simd128__
+#define SIMD_LANE(i) 4 * (i), 4 * (i) + 1, 4 * (i) + 2, 4 * (i) + 3
+#define SIMD_LANES(i, j, k, l)                                                 \
+    { SIMD_LANE(i), SIMD_LANE(j), SIMD_LANE(k), SIMD_LANE(l) }
+    static const uint8_t order[16][16] = {
+        SIMD_LANES(0, 0, 0, 0), SIMD_LANES(0, 0, 0, 0), SIMD_LANES(1, 0, 0, 0),
+        SIMD_LANES(0, 1, 0, 0), SIMD_LANES(2, 0, 0, 0), SIMD_LANES(0, 2, 0, 0),
+        SIMD_LANES(1, 2, 0, 0), SIMD_LANES(0, 1, 2, 0), SIMD_LANES(3, 0, 0, 0),
+        SIMD_LANES(0, 3, 0, 0), SIMD_LANES(1, 3, 0, 0), SIMD_LANES(0, 1, 3, 0),
+        SIMD_LANES(2, 3, 0, 0), SIMD_LANES(0, 2, 3, 0), SIMD_LANES(1, 2, 3, 0),
+        SIMD_LANES(0, 1, 2, 3)};
+#undef SIMD_LANES
+#undef SIMD_LANE
+    return (i32x4)wasm_i8x16_swizzle((v128_t)a, wasm_v128_load(order[bits]));
+#else
+    i32x4 front = {0};
+    int count = 0;
+    for (int i = 0; i < 4; i++)
+        if (bits & (1u << i)) front[count++] = a[i];
+    return front;
+#endif
+}
+
+/* Eight words to p: a0 b0 a1 b1 a2 b2 a3 b3. */
+SIMD_INLINE void i32x4_store_pairs(void *p, i32x4 a, i32x4 b) {
+#ifdef __wasm_simd128__
+    const v128_t low = wasm_i32x4_shuffle((v128_t)a, (v128_t)b, 0, 4, 1, 5);
+    const v128_t high = wasm_i32x4_shuffle((v128_t)a, (v128_t)b, 2, 6, 3, 7);
+    memcpy(p, &low, sizeof low);
+    memcpy((char *)p + sizeof low, &high, sizeof high);
+#else
+    for (int i = 0; i < 4; i++) {
+        const int32_t pair[2] = {a[i], b[i]};
+        memcpy((char *)p + 8 * i, pair, sizeof pair);
+    }
+#endif
+}
+
 /* ---- across lanes ------------------------------------------------------ */
 
 /* (0 + 2) + (1 + 3): always this order. */

@@ -39,96 +39,111 @@ void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
         arena_alloc(arena, batch->capacity, sizeof(SparseEntry));
 }
 
-/* Append the non-zero bytes of one sample; returns their number. Every byte of
- * a group that is not all zero is written, and the place kept if it counts: no
- * branch to mispredict. */
-static size_t scan_bytes(const uint8_t *pixels, size_t n_inputs,
-                         const float *value_of, SparseEntry *entries) {
-    size_t n = 0, i = 0;
+/* The lists while they are built. Inputs are counted in by_input.start, two
+ * places up: see place_by_input. */
+typedef struct Scan {
+    SparseEntry *entries; /* where the next one goes */
+    uint32_t *counts;     /* of samples per input */
+} Scan;
+
+/* Four elements from input i on. All four are written, the non-zero ones in
+ * front, and the place moves on by their number: no branch to mispredict. */
+SIMD_INLINE void scan_four(Scan *scan, size_t i, f32x4 value) {
+    const i32x4 lanes = {0, 1, 2, 3};
+    const i32x4 found = value != f32x4_zero();
+    const uint32_t mask = i32x4_bits(found);
+    const i32x4 index = i32x4_splat((int32_t)i) + lanes;
+    i32x4_store_pairs(scan->entries, i32x4_compact(index, mask),
+                      i32x4_compact((i32x4)value, mask));
+    scan->entries += __builtin_popcount(mask);
+    i32x4 counts;
+    memcpy(&counts, scan->counts + i, sizeof counts);
+    counts -= found;
+    memcpy(scan->counts + i, &counts, sizeof counts);
+}
+
+/* One element. */
+static void scan_one(Scan *scan, size_t i, float value) {
+    if (value == 0) return;
+    *scan->entries++ = (SparseEntry){(uint32_t)i, value};
+    scan->counts[i]++;
+}
+
+/* Append the non-zero bytes of one sample. Most groups of eight are empty. */
+static void scan_bytes(Scan *scan, const uint8_t *pixels, size_t n_inputs,
+                       float scale) {
+    const f32x4 factor = f32x4_splat(scale);
+    size_t i = 0;
     for (; i + 8 <= n_inputs; i += 8) {
         uint64_t group;
         memcpy(&group, pixels + i, sizeof group);
         if (group == 0) continue;
-        for (size_t j = i; j < i + 8; j++) {
-            entries[n] = (SparseEntry){(uint32_t)j, value_of[pixels[j]]};
-            n += pixels[j] != 0;
-        }
+        scan_four(scan, i, f32x4_load_bytes(pixels + i) * factor);
+        scan_four(scan, i + 4, f32x4_load_bytes(pixels + i + 4) * factor);
     }
-    for (; i < n_inputs; i++) {
-        entries[n] = (SparseEntry){(uint32_t)i, value_of[pixels[i]]};
-        n += pixels[i] != 0;
-    }
-    return n;
+    for (; i < n_inputs; i++) scan_one(scan, i, (float)pixels[i] * scale);
 }
 
 /* The same for floats. */
-static size_t scan_floats(const float *x, size_t n_inputs,
-                          SparseEntry *entries) {
-    size_t n = 0;
-    for (size_t i = 0; i < n_inputs; i++) {
-        entries[n] = (SparseEntry){(uint32_t)i, x[i]};
-        n += x[i] != 0;
-    }
-    return n;
+static void scan_floats(Scan *scan, const float *x, size_t n_inputs) {
+    size_t i = 0;
+    for (; i + 4 <= n_inputs; i += 4) scan_four(scan, i, f32x4_load(x + i));
+    for (; i < n_inputs; i++) scan_one(scan, i, x[i]);
 }
 
-/* Order the entries by input. Counting, with the counts two places up: after
- * the running sum start[i+1] is where input i begins, and after the entries
- * are placed it has moved to where input i ends. */
-static void transpose_lists(SparseBatch *batch) {
-    const size_t n_inputs = (size_t)batch->n_inputs;
-    const SparseEntry *const entries = batch->by_sample.entries;
+/* Order the entries by input, once all are counted. The running sum makes
+ * start[i+1] the place where input i begins; placing moves it to where input i
+ * ends. */
+static void place_by_input(SparseBatch *batch) {
     uint32_t *const start = batch->by_input.start;
-    memset(start, 0, (n_inputs + 2) * sizeof *start);
-    for (size_t e = 0; e < batch->n_entries; e++) start[entries[e].index + 2]++;
-    for (size_t i = 2; i < n_inputs + 1; i++) start[i] += start[i - 1];
+    SparseEntry *const placed = batch->by_input.entries;
+    for (int i = 2; i <= batch->n_inputs; i++) start[i] += start[i - 1];
     for (int n = 0; n < batch->n_samples; n++) {
-        const uint32_t end = batch->by_sample.start[n + 1];
-        for (uint32_t e = batch->by_sample.start[n]; e < end; e++)
-            batch->by_input.entries[start[entries[e].index + 1]++] =
-                (SparseEntry){(uint32_t)n, entries[e].value};
+        const SparseList *const list = &batch->by_sample;
+        const SparseEntry *const end = list->entries + list->start[n + 1];
+        for (const SparseEntry *e = list->entries + list->start[n]; e < end;
+             e++)
+            placed[start[e->index + 1]++] =
+                (SparseEntry){(uint32_t)n, e->value};
     }
 }
 
-/* Note that sample n has `count` entries; false when there are too many. */
-static bool close_sample(SparseBatch *batch, int n, size_t count) {
-    batch->n_entries += count;
+static Scan open_batch(SparseBatch *batch, int n_samples) {
+    assert(n_samples >= 0 && n_samples <= batch->max_samples);
+    uint32_t *const start = batch->by_input.start;
+    memset(start, 0, ((size_t)batch->n_inputs + 2) * sizeof *start);
+    batch->n_samples = n_samples;
+    batch->n_entries = 0;
+    batch->by_sample.start[0] = 0;
+    return (Scan){.entries = batch->by_sample.entries, .counts = start + 2};
+}
+
+/* Sample n ends here; false when there are too many entries. */
+static bool close_sample(SparseBatch *batch, int n, const Scan *scan) {
+    batch->n_entries = (size_t)(scan->entries - batch->by_sample.entries);
     batch->by_sample.start[n + 1] = (uint32_t)batch->n_entries;
     return batch->n_entries <= batch->capacity;
 }
 
-static void open_batch(SparseBatch *batch, int n_samples) {
-    assert(n_samples >= 0 && n_samples <= batch->max_samples);
-    batch->n_samples = n_samples;
-    batch->n_entries = 0;
-    batch->by_sample.start[0] = 0;
-}
-
 bool sparse_from_bytes(SparseBatch *batch, const uint8_t *const *pixels,
                        int n_samples, float scale) {
-    float value_of[256];
-    for (int i = 0; i < 256; i++) value_of[i] = (float)i * scale;
-    open_batch(batch, n_samples);
+    Scan scan = open_batch(batch, n_samples);
     for (int n = 0; n < n_samples; n++) {
-        SparseEntry *const at = batch->by_sample.entries + batch->n_entries;
-        const size_t count =
-            scan_bytes(pixels[n], (size_t)batch->n_inputs, value_of, at);
-        if (!close_sample(batch, n, count)) return false;
+        scan_bytes(&scan, pixels[n], (size_t)batch->n_inputs, scale);
+        if (!close_sample(batch, n, &scan)) return false;
     }
-    transpose_lists(batch);
+    place_by_input(batch);
     return true;
 }
 
 bool sparse_from_floats(SparseBatch *batch, const float *rows, size_t stride,
                         int n_samples) {
-    open_batch(batch, n_samples);
+    Scan scan = open_batch(batch, n_samples);
     for (int n = 0; n < n_samples; n++) {
-        SparseEntry *const at = batch->by_sample.entries + batch->n_entries;
-        const size_t count =
-            scan_floats(rows + (size_t)n * stride, (size_t)batch->n_inputs, at);
-        if (!close_sample(batch, n, count)) return false;
+        scan_floats(&scan, rows + (size_t)n * stride, (size_t)batch->n_inputs);
+        if (!close_sample(batch, n, &scan)) return false;
     }
-    transpose_lists(batch);
+    place_by_input(batch);
     return true;
 }
 
@@ -196,7 +211,7 @@ static void run_tail(const Chain *chain, size_t column, size_t count) {
 /* Columns column .. column+n-1, n at most PANEL. */
 static void run_columns(const Chain *chain, size_t column, size_t n) {
     if (n == PANEL) {
-        run_panel(chain, column, 8);
+        run_panel(chain, column, PANEL_VECTORS);
         return;
     }
     const size_t end = column + n;
@@ -279,15 +294,15 @@ void sparse_forward(Pool *pool, const SparseBatch *batch, int n_outputs,
 /* Rows first .. end-1 of dW, complete. */
 static void gradient_rows(const SparseJob *job, int first, int end) {
     const size_t n_outputs = (size_t)job->n_outputs;
-    for (size_t column = 0; column < n_outputs; column += PANEL)
-        for (int i = first; i < end; i++) {
-            Chain chain = chain_of(&job->batch->by_input, (size_t)i);
-            chain.matrix = job->matrix;
-            chain.stride = n_outputs;
-            chain.out = job->out + (size_t)i * n_outputs;
-            chain.start = job->accumulate ? chain.out : NULL;
+    for (int i = first; i < end; i++) {
+        Chain chain = chain_of(&job->batch->by_input, (size_t)i);
+        chain.matrix = job->matrix;
+        chain.stride = n_outputs;
+        chain.out = job->out + (size_t)i * n_outputs;
+        chain.start = job->accumulate ? chain.out : NULL;
+        for (size_t column = 0; column < n_outputs; column += PANEL)
             run_columns(&chain, column, size_min(PANEL, n_outputs - column));
-        }
+    }
     if (job->finish != NULL) job->finish(job->context, first, end - first);
 }
 
