@@ -32,6 +32,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #if defined(__EMSCRIPTEN__)
 #include <emscripten/threading.h>
@@ -45,19 +46,21 @@
 #include <unistd.h>
 #endif
 
-/* How often a waiting thread looks before it sleeps: 30 to 60 microseconds,
- * measured on Zen 4 (native 25 ns a look with the pause instruction; 2 ns in
- * V8, which has none). Waking a sleeper costs 5 to 50 microseconds, and the
- * serial stretches of a training step are shorter than that. */
-#if defined(__EMSCRIPTEN__)
-enum { SPIN_ROUNDS = 20000 };
-#else
-enum { SPIN_ROUNDS = 2000 };
-#endif
+/* How long a waiting thread looks before it sleeps. Waking a sleeper costs 5
+ * microseconds natively and 50 in V8 (Zen 4), so that looking for as long
+ * wastes at most as much as sleeping would; the serial stretches of a training
+ * step are shorter. */
+enum { SPIN_NS = 50000 };
 
-/* With more threads than cores, spinning takes the core from a thread that
- * has work. */
-enum { SPIN_ROUNDS_CROWDED = 20 };
+/* The clock is only read after so many looks: a fraction of a microsecond in
+ * wasm (0.4 ns a look), a few natively (25 ns with the pause instruction). With
+ * more threads than cores this is all the spinning there is, because it takes
+ * the core from a thread that has work. */
+#if defined(__EMSCRIPTEN__)
+enum { SPIN_LOOKS = 1000 };
+#else
+enum { SPIN_LOOKS = 64 };
+#endif
 
 /* `tickets` when all tasks are taken; room below for draws that fail. */
 enum { TICKET_ZERO = 1 << 16 };
@@ -77,7 +80,7 @@ struct Pool {
     atomic_bool stop;
     _Alignas(CACHE_LINE) Job job; /* written between generations only */
     int n_threads;
-    int spin_rounds;
+    int64_t spin_ns;
     pthread_t helpers[POOL_THREADS_MAX - 1];
 #ifdef POOL_CONDITION
     pthread_mutex_t mutex;
@@ -168,6 +171,27 @@ static void spin_pause(void) {
 #endif
 }
 
+typedef struct Spin {
+    int looks;
+    int64_t start_ns;
+} Spin;
+
+static int64_t clock_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Whether to look once more. Starts with a zero `spin`. */
+static bool spin_goes_on(Spin *spin, int64_t limit_ns) {
+    spin_pause();
+    if (++spin->looks % SPIN_LOOKS != 0) return true;
+    if (limit_ns == 0) return false;
+    const int64_t now_ns = clock_ns();
+    if (spin->looks == SPIN_LOOKS) spin->start_ns = now_ns;
+    return now_ns - spin->start_ns < limit_ns;
+}
+
 /* ==== Work =============================================================  */
 
 /* Take and run tasks until none is left; then report them done. */
@@ -191,11 +215,11 @@ static void work(Pool *pool) {
 /* Return once the generation is no longer `seen`, with the new one. */
 static unsigned wait_generation(Pool *pool, unsigned seen) {
     unsigned now;
-    for (int i = 0; i < pool->spin_rounds; i++) {
+    Spin spin = {0};
+    do {
         now = atomic_load_explicit(&pool->generation, memory_order_acquire);
         if (now != seen) return now;
-        spin_pause();
-    }
+    } while (spin_goes_on(&spin, pool->spin_ns));
     atomic_fetch_add(&pool->sleepers, 1);
     while ((now = atomic_load(&pool->generation)) == seen) {
         word_sleep(pool, &pool->generation, seen);
@@ -206,13 +230,13 @@ static unsigned wait_generation(Pool *pool, unsigned seen) {
 
 /* Return once every task of this generation is done. */
 static void wait_finished(Pool *pool) {
-    for (int i = 0; i < pool->spin_rounds; i++) {
-        if (atomic_load_explicit(&pool->unfinished, memory_order_acquire) == 0)
-            return;
-        spin_pause();
-    }
-    atomic_store(&pool->caller_sleeps, true);
     unsigned left;
+    Spin spin = {0};
+    do {
+        left = atomic_load_explicit(&pool->unfinished, memory_order_acquire);
+        if (left == 0) return;
+    } while (spin_goes_on(&spin, pool->spin_ns));
+    atomic_store(&pool->caller_sleeps, true);
     while ((left = atomic_load(&pool->unfinished)) != 0) {
         word_sleep(pool, &pool->unfinished, left);
     }
@@ -246,8 +270,7 @@ Pool *pool_create(int n_threads) {
     atomic_init(&pool->tickets, TICKET_ZERO);
     if (!sleeping_init(pool)) return free(pool), NULL;
     const int wanted = int_min(int_max(n_threads, 1), POOL_THREADS_MAX);
-    const bool crowded = wanted > core_count();
-    pool->spin_rounds = crowded ? SPIN_ROUNDS_CROWDED : SPIN_ROUNDS;
+    pool->spin_ns = wanted > core_count() ? 0 : SPIN_NS;
     for (; pool->n_threads < wanted; pool->n_threads++) {
         pthread_t *helper = &pool->helpers[pool->n_threads - 1];
         if (pthread_create(helper, NULL, helper_main, pool) != 0) {
