@@ -143,7 +143,8 @@ static void meet(void *context, int task) {
     (void)task;
     atomic_int *const missing = context;
     atomic_fetch_sub(missing, 1);
-    while (atomic_load(missing) > 0) {}
+    while (atomic_load(missing) > 0) {
+    }
 }
 
 static void wait_for_threads(Pool *pool) {
