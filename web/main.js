@@ -369,7 +369,7 @@ const commands = {
   },
   retry: () => session.loadSite(SITE_DATA),
   dismiss: () => store.set({ failure: null }),
-  files: ({ files }) => session.loadFiles(files),
+  files: async ({ files }) => adopt(await session.loadFiles(files)),
   wall: ({ choice }) => store.set({ wall: { ...store.state.wall, ...choice } }),
   choose: ({ index }) => chooseTest(index),
   pad: choosePad,
@@ -440,8 +440,7 @@ async function open(run) {
   });
   store.set({ engine: opened.engine });
   adopt(opened.run);
-  await session.setSpeed(store.state.speed);
-  await session.loadSite(SITE_DATA);
+  await Promise.all([session.loadSite(SITE_DATA), session.setSpeed(store.state.speed)]);
 }
 
 /**

@@ -95,13 +95,15 @@ test('a learning rate of a million stops the run in words, and there is a way ba
   await page.context().close();
 });
 
-test('a crashed worker is told in words', async () => {
-  const page = await site.open();
+test('a crashed worker is told in words, and another one takes its place', async () => {
+  const page = await site.open('#net=dense+20,relu,dense+10');
   await ready(page);
   const [worker] = page.workers();
   await worker.evaluate(() => { setTimeout(() => { throw new Error('a stray ray'); }); });
   await expect.poll(() => notice(page).textContent(), { timeout: 20_000 })
     .toMatch(/worker stopped working.*stray ray.*started again/s);
+  await stillWorks(page);
+  expect(page.url()).toContain('dense+20');
   site.complaints.length = 0;
   await page.context().close();
 });

@@ -16,6 +16,9 @@ import { createDataset, writeImages } from './data.js';
 const SAMPLE_MS = 1;
 const SAMPLES = 6;
 
+/** Multiplications by weights in one warm-up step at most: a few milliseconds. */
+const STEP_PRODUCTS = 2e7;
+
 /** Time for one tile to leave the baseline tier before it is measured. */
 const TILE_WARM_MS = 8;
 
@@ -86,12 +89,13 @@ function warmRun(values, batch) {
  * Train a throw-away copy of the network for some time, in calls of one step.
  * @param {Core} core
  * @param {number} pool
- * @param {Record<string, string>} values   of the run
+ * @param {{values: Record<string, string>, parameterCount: number}} run
  * @param {number} ms
  * @returns {number} steps made; 0 when there was no memory for it
  */
-export function warmUpNetwork(core, pool, values, ms) {
-  const batch = Math.min(Number(values.batch) || 64, 256);
+export function warmUpNetwork(core, pool, { values, parameterCount }, ms) {
+  const most = Math.ceil(STEP_PRODUCTS / parameterCount);
+  const batch = Math.min(Number(values.batch), 256, most);
   const count = Math.max(2 * batch, 128);
   let dataset = 0;
   let trainer = 0;

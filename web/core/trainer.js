@@ -17,12 +17,18 @@ import { CoreError } from './errors.js';
 import {
   CLASS_COUNT, EVALUATION, IMAGE_PIXELS, NUMBER, PARAMETER, SET,
 } from './layout.js';
+import { distort, lightRun, lookAt, plannedRates, readNotes } from './preview.js';
+import { RateTest, sweptRun } from './rate-test.js';
 import { measureTiles, warmUpNetwork } from './speed.js';
+import { Stopping } from './stopping.js';
 import { readLayerKinds, readOptions, readRun, runValues } from './tables.js';
 
 /**
  * @typedef {import('./core.js').Core} Core
  * @typedef {import('./data.js').LabelledImages} LabelledImages
+ * @typedef {import('./preview.js').RateCurve} RateCurve
+ * @typedef {import('./rate-test.js').RateTestResult} RateTestResult
+ * @typedef {import('./stopping.js').Ended} Ended
  * @typedef {import('./tables.js').RunText} RunText
  * @typedef {import('../protocol.js').EngineInfo} EngineInfo
  * @typedef {import('../protocol.js').LayerInfo} LayerInfo
@@ -90,6 +96,11 @@ export class Trainer {
   #engine;
   /** @type {Parameter[] | null} of the present network, once asked for */
   #parameters = null;
+  #stopping = new Stopping();
+  /** Means over what the last steps trained, before weights went back. */
+  #trained = { meanLoss: NaN, meanAccuracy: NaN };
+  /** @type {RateTest | null} the range test under way */
+  #rateTest = null;
 
   /**
    * @param {Ground} ground
@@ -108,6 +119,7 @@ export class Trainer {
     };
     this.#dataset = createDataset(this.#core, this.#reserved.train, this.#reserved.test);
     this.#handle = this.#make(this.#dataset, run);
+    this.#readLimits();
   }
 
   // ---- The engine and the run ----
@@ -143,6 +155,7 @@ export class Trainer {
       text,
       short: form(0),
       values: runValues(text),
+      notes: readNotes(this.#core, this.#engine.options, text),
       layers: this.layers(),
       parameterCount: this.#number('parameterCount'),
       stepsPerEpoch: this.#number('stepsPerEpoch'),
@@ -180,7 +193,94 @@ export class Trainer {
       core.putText(check.text(key, 'key'), 'key'),
       core.putText(check.settingValue(value, 'value'), 'value'),
     ));
+    this.#readLimits();
     return this.run();
+  }
+
+  // ---- What a run would do ----
+
+  /**
+   * Why settings have no effect beside the others, as sentences: "Only the
+   * optimisers momentum and nesterov use it."
+   * @param {string} [run]   default: the present description
+   * @returns {Record<string, string>} key → sentence, only where there is one
+   */
+  notes(run) {
+    const text = run === undefined ? this.run().text : check.text(run, 'run');
+    return readNotes(this.#core, this.#engine.options, text);
+  }
+
+  /**
+   * The learning rate as it is planned over the whole run.
+   * @param {number} [points]   places at which it is told, ends included
+   * @param {string} [run]      default: the present description
+   * @returns {RateCurve}
+   */
+  learningRates(points = 200, run = undefined) {
+    const count = check.wholeNumber(points, 'points', 1, 100_000);
+    if (run === undefined) return plannedRates(this.#core, this.#handle, count);
+    return this.#glance(run, (handle) => plannedRates(this.#core, handle, count));
+  }
+
+  /**
+   * Images as augmentation distorts them in an epoch: image i as training image
+   * number `first + i` would be. Without augmentation they come back unchanged.
+   * @param {Uint8Array | ArrayBuffer} images   [count,784], ink 0..255
+   * @param {number} epoch                      0 is the first
+   * @param {{first?: number, run?: string}} [options]
+   *   `run`: a description that is asked in place of the present one
+   * @returns {Uint8Array} [count,784]
+   */
+  augmented(images, epoch, options = {}) {
+    const { first = 0, run } = check.record(options, 'options');
+    const { pixels } = check.images(images, 'images', false);
+    const [inks, core] = [/** @type {Uint8Array} */ (pixels), this.#core];
+    const at = check.wholeNumber(epoch, 'epoch', 0, 1_000_000);
+    const from = check.wholeNumber(first, 'first', 0, IMAGES_MAX);
+    if (run === undefined) return distort(core, this.#handle, inks, at, from);
+    return this.#glance(run, (handle) => distort(core, handle, inks, at, from));
+  }
+
+  /**
+   * The learning-rate range test: a throw-away copy of the network, with fresh
+   * weights, trains on the run's own batches while the rate rises from `from` to
+   * `to`; ends early when the loss explodes. Network, optimiser and position of
+   * this trainer are not touched.
+   * @param {{from?: number, to?: number, steps?: number, run?: string}} [options]
+   *   `run`: a description that is tested in place of the present one
+   * @returns {RateTestResult}
+   * @throws {CoreError} NO_DATA, DATA_PENDING, BAD_ARGUMENT
+   */
+  findRate(options = {}) {
+    const test = this.beginRateTest(options);
+    try {
+      while (!test.done) test.step();
+      return test.result();
+    } finally {
+      test.close();
+    }
+  }
+
+  /**
+   * The same in slices: call `step` until it is `done`, read the `result`, and
+   * `close`. Another test, or another data set, closes it.
+   * @param {{from?: number, to?: number, steps?: number, run?: string}} [options]
+   * @returns {RateTest}
+   */
+  beginRateTest(options = {}) {
+    const { from = 1e-5, to = 10, steps = 150, run } = check.record(options, 'options');
+    const lowest = check.amount(from, 'from', 1e-12, 1e6);
+    const range = {
+      from: lowest,
+      to: check.amount(to, 'to', lowest, 1e9),
+      steps: check.wholeNumber(steps, 'steps', 10, 10_000),
+    };
+    const { values } = run === undefined ? this.run() : this.describeRun(check.text(run, 'run'));
+    this.#needData();
+    this.#rateTest?.close();
+    const copy = this.#make(this.#dataset, sweptRun(values));
+    this.#rateTest = new RateTest(this.#core, copy, range);
+    return this.#rateTest;
   }
 
   // ---- Data ----
@@ -261,12 +361,32 @@ export class Trainer {
     };
   }
 
+  /**
+   * A copy of some training images, as far as they have arrived.
+   * @param {number} first
+   * @param {number} count
+   * @returns {LabelledImages}
+   */
+  trainingImages(first, count) {
+    const from = check.wholeNumber(first, 'first', 0, IMAGES_MAX);
+    const wanted = check.wholeNumber(count, 'count', 0, IMAGES_MAX);
+    const [core, set] = [this.#core, SET.train];
+    const most = Math.max(0, Math.min(wanted, this.ready('train') - from));
+    /** @param {string} part */
+    const at = (part) => core.call(`soma_dataset_${part}`, this.#dataset, set) >>> 0;
+    return {
+      images: core.bytes(at('pixels') + from * IMAGE_PIXELS, most * IMAGE_PIXELS),
+      labels: core.bytes(at('labels') + from, most),
+    };
+  }
+
   // ---- Training ----
 
   /**
    * Make up to `count` steps, across epochs. Fewer are made when the run ends,
    * or when the next images have not come; none, and the reason is thrown:
-   * NO_DATA, DATA_PENDING, NOT_FINITE.
+   * NO_DATA, DATA_PENDING, NOT_FINITE. At the end of an epoch early stopping and
+   * the target accuracy are judged.
    * @param {number} [count]
    * @returns {number} steps made; 0 when the run has ended
    */
@@ -276,26 +396,70 @@ export class Trainer {
   }
 
   /**
-   * As `step`, but ends early at the end of an epoch. This is the engine's own
-   * call: the cheapest way to train in slices.
+   * As `step`, but ends early at the end of an epoch, and leaves it to the caller
+   * to judge when `judgementDue`. This is the engine's own call: the cheapest way
+   * to train in slices.
    * @param {number} most
    */
   advance(most) {
     const wanted = check.wholeNumber(most, 'most', 1, STEPS_MAX);
     this.#evaluating = null;
     this.#needData();
-    return this.#core.checked('soma_trainer_steps', this.#handle, wanted);
+    const made = this.#engineSteps(wanted);
+    if (made < 0) throw this.#core.fault();
+    return made;
   }
 
   /**
-   * Train to the end of the present epoch.
+   * Whether early stopping or the target accuracy must be judged before the next
+   * step: evaluate the validation set, then call `judge`.
+   */
+  get judgementDue() {
+    return this.#stopping.isDue(this.#place()) && this.#number('validationCount') > 0;
+  }
+
+  /**
+   * Judge the run by the validation set, which must have been evaluated just now,
+   * as a whole. When the run ends by early stopping, the weights and the position
+   * of its best epoch are back afterwards.
+   * @returns {Ended | null} why the run has ended; null when it goes on
+   */
+  judge() {
+    const [core, place, stopping] = [this.#core, this.#place(), this.#stopping];
+    if (this.#evaluating !== 'validation') {
+      throw new CoreError(
+        'BAD_ARGUMENT', 'The validation set must be evaluated before the run is judged.',
+      );
+    }
+    const accuracy = core.call('soma_evaluation_number', this.#handle, EVALUATION.accuracy);
+    const timeIsUp = stopping.limit(place) === 'seconds';
+    const ended = timeIsUp ? this.#judgeAsLast(place.step)
+      : core.call('soma_trainer_judge', this.#handle) === 1;
+    stopping.judged(place, accuracy, ended);
+    return this.ended;
+  }
+
+  /** Why the run has ended; null while steps are left to be made. */
+  get ended() {
+    return this.#stopping.early ?? this.#stopping.limit(this.#place());
+  }
+
+  /** Milliseconds spent in training steps since the network was made. */
+  get trainingMs() {
+    return this.#stopping.spentMs;
+  }
+
+  /**
+   * Train to the end of the present epoch. Then early stopping and the target
+   * accuracy are judged; `ended` tells whether the run is over.
    * @returns {Metrics} with the means over what was trained
    */
   epoch() {
     this.mark();
+    this.#trained = { meanLoss: NaN, meanAccuracy: NaN };
     const epoch = this.#number('epoch');
     this.#steps(() => (this.#number('epoch') === epoch ? STEPS_MAX : 0));
-    return this.metrics();
+    return { ...this.metrics(), ...this.#trained };
   }
 
   /**
@@ -366,6 +530,8 @@ export class Trainer {
       'soma_trainer_state_read', this.#handle, core.put(bytes), bytes.length,
     ));
     this.#given = true;
+    this.#stopping = new Stopping();
+    this.#readLimits();
   }
 
   // ---- Looking at the network ----
@@ -568,7 +734,7 @@ export class Trainer {
    */
   warmUp(ms = 100) {
     const budget = check.milliseconds(ms, 'ms');
-    return warmUpNetwork(this.#core, this.#pool, this.run().values, budget);
+    return warmUpNetwork(this.#core, this.#pool, this.run(), budget);
   }
 
   /** Give everything back. The trainer cannot be used afterwards. */
@@ -585,6 +751,7 @@ export class Trainer {
   // ---- Inside ----
 
   #destroy() {
+    this.#rateTest?.close();
     const [handle, dataset, pool] = [this.#handle, this.#dataset, this.#pool];
     [this.#handle, this.#dataset, this.#pool] = [0, 0, 0];
     this.#core.call('soma_trainer_destroy', handle);
@@ -613,6 +780,26 @@ export class Trainer {
     this.#evaluating = null;
     this.#given = false;
     this.#core.call('soma_trainer_destroy', old);
+    this.#stopping = new Stopping();
+    this.#readLimits();
+  }
+
+  /** The limits that are not the engine's to count may have changed. */
+  #readLimits() {
+    const text = this.#core.textOf('soma_trainer_run_text', this.#handle, 1);
+    this.#stopping.setLimits(runValues(text));
+  }
+
+  /**
+   * Look at a description through a trainer of its own.
+   * @template T
+   * @param {unknown} run
+   * @param {(handle: number) => T} body
+   * @returns {T}
+   */
+  #glance(run, body) {
+    const { values } = this.describeRun(check.text(run, 'run'));
+    return lookAt(this.#core, () => this.#make(this.#dataset, lightRun(values)), body);
   }
 
   /** @param {import('./data.js').Sets} sets */
@@ -651,6 +838,7 @@ export class Trainer {
       core.call('soma_dataset_destroy', dataset);
       throw error;
     }
+    this.#rateTest?.close();
     const [old, given] = [this.#dataset, this.#given && this.#number('step') === 0];
     this.#replace(handle);
     this.#given = given;
@@ -688,12 +876,59 @@ export class Trainer {
     this.#needData();
     let done = 0;
     for (let wanted = left(0); wanted > 0; wanted = left(done)) {
-      const made = this.#core.call('soma_trainer_steps', this.#handle, wanted);
+      const made = this.#engineSteps(wanted);
       if (made < 0) this.#stopped(done);
+      if (made > 0) {
+        done += made;
+        this.#trained = {
+          meanLoss: this.#number('meanLoss'), meanAccuracy: this.#number('meanAccuracy'),
+        };
+      }
+      if (this.judgementDue) {
+        this.evaluate('validation');
+        this.judge();
+      }
       if (made <= 0) break;
-      done += made;
     }
     return done;
+  }
+
+  /**
+   * The engine's own call, within the time that the run has left.
+   * @param {number} most
+   * @returns {number} steps made, 0 at the end of the run, or the engine's status
+   */
+  #engineSteps(most) {
+    const stopping = this.#stopping;
+    if (stopping.timeIsUp) return 0;
+    const start = performance.now();
+    const wanted = Math.min(most, stopping.stepsInTime);
+    const made = this.#core.call('soma_trainer_steps', this.#handle, wanted);
+    if (made > 0) stopping.spend(made, performance.now() - start);
+    return made;
+  }
+
+  /** @returns {import('./stopping.js').Place} */
+  #place() {
+    return {
+      step: this.#number('step'),
+      epochs: this.#number('epochs'),
+      stepsPerEpoch: this.#number('stepsPerEpoch'),
+      totalSteps: this.#number('totalSteps'),
+    };
+  }
+
+  /**
+   * Judge a run whose time is up: the engine must take this step for the last, so
+   * that the best weights come back.
+   * @param {number} step
+   */
+  #judgeAsLast(step) {
+    const { steps } = this.run().values;
+    this.set('steps', Math.max(1, step));
+    const ended = this.#core.call('soma_trainer_judge', this.#handle) === 1;
+    this.set('steps', steps);
+    return ended;
   }
 
   #needData() {

@@ -219,8 +219,7 @@ export class TrainingSession {
   #warmUp(trainer, loop) {
     const start = performance.now();
     const warmer = new Ticker(() => {
-      if (loop.active) return;
-      if (performance.now() - start < WARM_MS) {
+      if (!loop.active && performance.now() - start < WARM_MS) {
         trainer.warmUp(WARM_SLICE_MS);
         warmer.soon();
       } else {

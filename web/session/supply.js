@@ -159,6 +159,7 @@ export class Supply {
     /** @type {Bytes} */
     let last = NOTHING_YET;
     this.#loading = true;
+    this.#tell('loading', last);
     try {
       const failures = await loader.load({
         onManifest: ({ name, counts }) => {

@@ -73,7 +73,7 @@ export class Hero extends View {
       return html`<button class="go" @click=${() => this.ask({ name: 'again' })}
         >Train again</button>`;
     }
-    const stopped = phase === 'failed' || this.state.obstacle !== '';
+    const stopped = phase === 'failed' || this.state.obstacle !== '' || !this.state.data;
     return html`<button class="go" ?disabled=${stopped}
       @click=${() => this.ask({ name: 'train' })}>Train</button>`;
   }
