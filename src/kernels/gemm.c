@@ -320,7 +320,8 @@ static void run_task(void *context, int task) {
 void gemm_work_bind(GemmWork *work, Arena *arena, int n_threads) {
     assert(n_threads >= 1);
     work->n_slots = n_threads == 1 ? 1 : n_threads * TASKS_PER_THREAD;
-    work->space = arena_floats(arena, (size_t)work->n_slots * SLOT_FLOATS);
+    work->n_floats = (size_t)work->n_slots * SLOT_FLOATS;
+    work->space = arena_floats(arena, work->n_floats);
     work->tile = TILE_DEFAULT;
 }
 

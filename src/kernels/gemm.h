@@ -79,6 +79,7 @@ static inline Matrix matrix_packed_by(GemmPack *pack, const void *context) {
  * products that run at the same time. Memory is the arena's. */
 typedef struct GemmWork {
     float *space; /* n_slots times the space of one task */
+    size_t n_floats;
     int n_slots;
     int tile; /* index of the tile in use, 0 .. gemm_tile_count()-1 */
 } GemmWork;

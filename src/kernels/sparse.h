@@ -9,9 +9,12 @@
  *
  * Both products are then the same loop: a row of the result is a chain over a
  * list, value times a row of a dense matrix, held in registers 32 columns at a
- * time. The order within a chain is that of the dense product, and a skipped
- * term would have added zero: the bits are those of gemm started from the same
- * values (while the dense matrix is finite, and no start is -0).
+ * time. Those columns are first copied side by side into the packing space of
+ * gemm: rows of a wide matrix are a large power of two apart, where the caches
+ * of the machines can keep only a few of them. The order within a chain is that
+ * of the dense product, and a skipped term would have added zero: the bits are
+ * those of gemm started from the same values (while the dense matrix is finite,
+ * and no start is -0).
  *
  * Memory is the arena's; nothing allocates while training.
  */
@@ -21,6 +24,7 @@
 #include "base/arena.h"
 #include "base/pool.h"
 #include "base/types.h"
+#include "kernels/gemm.h"
 
 /* One non-zero element: which row of the dense matrix, times what. */
 typedef struct SparseEntry {
@@ -74,9 +78,9 @@ float sparse_density(const SparseBatch *batch);
  *   y[N,O]     overwritten; must not overlap w or bias
  *
  * Each y[n,o] is one chain from bias[o] in ascending input order. `pool` may
- * be NULL. Cost: 2·O flops per non-zero. */
-void sparse_forward(Pool *pool, const SparseBatch *batch, int n_outputs,
-                    const float *w, const float *bias, float *y);
+ * be NULL; `work` gives the packing space. Cost: 2·O flops per non-zero. */
+void sparse_forward(Pool *pool, const GemmWork *work, const SparseBatch *batch,
+                    int n_outputs, const float *w, const float *bias, float *y);
 
 /* Called when rows first_row .. first_row+n_rows-1 of dW are complete, on the
  * thread that computed them, while they are in its cache. Rows are handed over
@@ -92,7 +96,8 @@ typedef void SparseFinish(void *context, int first_row, int n_rows);
  *
  * Each dW[i,o] is one chain in ascending sample order. `pool` may be NULL.
  * Cost: 2·O flops per non-zero, and one pass over dW. */
-void sparse_weight_gradient(Pool *pool, const SparseBatch *batch, int n_outputs,
+void sparse_weight_gradient(Pool *pool, const GemmWork *work,
+                            const SparseBatch *batch, int n_outputs,
                             const float *dy, float *dw, bool accumulate,
                             SparseFinish *finish, void *context);
 

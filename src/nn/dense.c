@@ -31,7 +31,8 @@ static void dense_forward(Layer *layer, const Pass *pass, const float *x,
     const float *const weight = layer->parameter[0].value;
     const float *const bias = layer->parameter[1].value;
     if (x == NULL) {
-        sparse_forward(pass->pool, &pass->input->batch, units, weight, bias, y);
+        sparse_forward(pass->pool, pass->gemm, &pass->input->batch, units,
+                       weight, bias, y);
         return;
     }
     elementwise_fill_rows(pass->rows, units, bias, y);
@@ -70,8 +71,8 @@ static void dense_backward(Layer *layer, const Pass *pass, const float *x,
     pass_ready(pass, bias);
     if (x == NULL) {
         RowsReady rows = {.pass = pass, .weight = weight, .units = ldy};
-        sparse_weight_gradient(pass->pool, &pass->input->batch, units, dy,
-                               weight->gradient, pass->accumulate,
+        sparse_weight_gradient(pass->pool, pass->gemm, &pass->input->batch,
+                               units, dy, weight->gradient, pass->accumulate,
                                pass->ready != NULL ? rows_ready : NULL, &rows);
         return;
     }

@@ -132,8 +132,8 @@ EXPORT float bench_sparse_build(int batch) {
 }
 
 EXPORT void bench_sparse_forward(void) {
-    sparse_forward(bench.pool, &bench.sparse, HIDDEN, bench.w1, bench.b1,
-                   bench.h);
+    sparse_forward(bench.pool, &bench.work, &bench.sparse, HIDDEN, bench.w1,
+                   bench.b1, bench.h);
 }
 
 static void update_rows(void *context, int first_row, int n_rows) {
@@ -144,9 +144,9 @@ static void update_rows(void *context, int first_row, int n_rows) {
 }
 
 EXPORT void bench_sparse_gradient(int with_update) {
-    sparse_weight_gradient(bench.pool, &bench.sparse, HIDDEN, bench.dh,
-                           bench.dw1, false, with_update ? update_rows : NULL,
-                           NULL);
+    sparse_weight_gradient(bench.pool, &bench.work, &bench.sparse, HIDDEN,
+                           bench.dh, bench.dw1, false,
+                           with_update ? update_rows : NULL, NULL);
 }
 
 /* Second layer, forward and backward, with softmax in place of the loss. */

@@ -134,7 +134,7 @@ static void check_forward(Pool *pool, Images *t, const GemmWork *work,
     gemm(NULL, work, t->n_samples, n_outputs, t->n_inputs,
          matrix_rows(t->dense, (size_t)t->n_inputs), matrix_rows(w, n),
          expected, n, true);
-    sparse_forward(pool, &t->batch, n_outputs, w, start, y);
+    sparse_forward(pool, work, &t->batch, n_outputs, w, start, y);
     reference_assert_same_bits(y_count, y, expected);
     free(w);
     free(bias);
@@ -173,7 +173,7 @@ static void check_gradient(Pool *pool, Images *t, const GemmWork *work,
     gemm(NULL, work, t->n_inputs, n_outputs, t->n_samples,
          matrix_transposed(t->dense, (size_t)t->n_inputs), matrix_rows(dy, n),
          expected, n, accumulate);
-    sparse_weight_gradient(pool, &t->batch, n_outputs, dy, dw, accumulate,
+    sparse_weight_gradient(pool, work, &t->batch, n_outputs, dy, dw, accumulate,
                            accumulate ? NULL : see_rows, &seen);
     reference_assert_same_bits(dw_count, dw, expected);
     for (int i = 0; i < t->n_inputs && !accumulate; i++)
@@ -184,12 +184,14 @@ static void check_gradient(Pool *pool, Images *t, const GemmWork *work,
     free(seen.times);
 }
 
-/* Both products with all threads counts for one shape. */
-static void check_shape(int n_samples, int n_inputs, int n_outputs) {
+/* Both products with all thread counts for one shape. `room_for` threads' worth
+ * of packing space: with little of it, the matrices are used in place. */
+static void check_shape(int n_samples, int n_inputs, int n_outputs,
+                        int room_for) {
     Images t = make_images(n_samples, n_inputs, 25);
     assert_true(build(&t));
     Arena arena;
-    const GemmWork work = reference_work(&arena, 1);
+    const GemmWork work = reference_work(&arena, room_for);
     for (int n_threads = 1; n_threads <= THREADS_MAX; n_threads++) {
         Pool *const pool = pool_create(n_threads);
         assert_non_null(pool);
@@ -205,13 +207,15 @@ static void check_shape(int n_samples, int n_inputs, int n_outputs) {
 static void products_have_the_bits_of_the_dense_ones(void **state) {
     (void)state;
     for (int n_outputs = 1; n_outputs <= 40; n_outputs++)
-        check_shape(5, 50, n_outputs);
+        check_shape(5, 50, n_outputs, 1);
     static const int outputs[] = {63, 64, 65, 97, 128, 131};
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
-        check_shape(64, 784, outputs[i]);
-    check_shape(1, 784, 128);
-    check_shape(0, 20, 10);
-    check_shape(33, 1, 7);
+        check_shape(64, 784, outputs[i], i % 2 == 0 ? THREADS_MAX : 1);
+    check_shape(64, 784, 500, THREADS_MAX);
+    check_shape(250, 784, 400, 1);
+    check_shape(1, 784, 128, 1);
+    check_shape(0, 20, 10, 1);
+    check_shape(33, 1, 7, 1);
 }
 
 static void a_batch_above_the_density_is_refused(void **state) {
@@ -243,8 +247,11 @@ static void nan_in_the_weights_stays_visible(void **state) {
     Images t = make_images(2, I, 0);
     t.pixels[1][4] = 3;
     assert_true(build(&t));
-    sparse_forward(NULL, &t.batch, O, w, NULL, y);
+    Arena arena;
+    const GemmWork work = reference_work(&arena, 1);
+    sparse_forward(NULL, &work, &t.batch, O, w, NULL, y);
     assert_true(y[5] == 0 && y[O + 5] != y[O + 5] && y[O + 4] == 0);
+    reference_unbind(&arena);
     free_images(&t);
 }
 
