@@ -13,7 +13,7 @@
  *   layernorm   each row over all its values; γ and β per value
  *
  * A vector has as many channels as values and one position; a [C,H,W] image
- * has C channels of H·W positions. Sums are taken in double, row after row.
+ * has C channels of H·W positions. Moments are taken in double, row after row.
  * Sources: Ioffe and Szegedy 2015; Ba, Kiros and Hinton 2016.
  */
 #include "kernels/elementwise.h"
@@ -264,20 +264,23 @@ static void layernorm_backward_row(void *context, int task) {
             (dy[i] * gain[i] - mean - x_hat[i] * mean_x);
 }
 
-/* dγ and dβ: columns summed row after row. */
+/* dγ and dβ: one chain of additions down each column, so that a batch may come
+ * in chunks. */
 static void layernorm_gradients(const Layer *layer, const Pass *pass,
                                 const float *dy) {
     const size_t width = shape_size(layer->in);
-    for (size_t i = 0; i < width; i++) {
-        double gain = 0, shift = 0;
-        for (size_t n = 0; n < (size_t)pass->rows; n++) {
-            gain += (double)(dy[n * width + i] *
-                             layer->cache[0][n * width + i]);
-            shift += (double)dy[n * width + i];
-        }
-        give_gradient(pass, &layer->parameter[0].gradient[i], gain);
-        give_gradient(pass, &layer->parameter[1].gradient[i], shift);
+    float *const gain = layer->parameter[0].gradient;
+    float *const shift = layer->parameter[1].gradient;
+    if (!pass->accumulate) {
+        elementwise_fill(width, 0, gain);
+        elementwise_fill(width, 0, shift);
     }
+    for (size_t n = 0; n < (size_t)pass->rows; n++)
+        for (size_t i = 0; i < width; i++) {
+            const size_t at = n * width + i;
+            gain[i] += dy[at] * layer->cache[0][at];
+            shift[i] += dy[at];
+        }
 }
 
 static void layernorm_backward(Layer *layer, const Pass *pass, const float *x,
