@@ -15,6 +15,10 @@
  * @property {number[]} y
  */
 
+/** @type {Curve} */
+const NO_CURVE = { epoch: [], loss: [], accuracy: [], rate: [] };
+const NO_CURVES = { train: NO_CURVE, validation: NO_CURVE, test: NO_CURVE };
+
 /**
  * The curves of one chart: train, validation and test of the present run, then
  * the training curve of each earlier one.
@@ -25,9 +29,8 @@
  * @returns {Line[]}
  */
 export function chartLines(record, earlier, quantity) {
-  const own = record
-    ? [record.train, record.validation, record.test].map((curve) => line(curve, quantity))
-    : [];
+  const { train, validation, test } = record ?? NO_CURVES;
+  const own = [train, validation, test].map((curve) => line(curve, quantity));
   const kinds = quantity === 'rate' ? own.slice(0, 1) : own;
   return [...kinds, ...earlier.map(({ train }) => line(train, quantity))]
     .map((each) => binned(each, MOST_POINTS));

@@ -7,7 +7,6 @@
 
 import { html } from 'lit';
 import { View } from './view.js';
-import { markDirty, unmark } from './frame.js';
 import { formatCount, formatPercent } from '../state/format.js';
 
 const DIGITS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
@@ -15,28 +14,19 @@ const DIGITS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 const PAUSE_MS = 400;
 
 export class Confusion extends View {
+  static rests = true;
   /** @type {(keyof import('../state/store.js').State)[]} */
   static watches = ['evaluation', 'wall'];
 
   #shownAt = -Infinity;
-  #task = () => this.#maybe();
 
   /** @param {Set<keyof import('../state/store.js').State>} changed */
   changed(changed) {
-    if (changed.has('wall') || !this.state.evaluation?.live) this.#shownAt = -Infinity;
-    markDirty(this.#task);
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    unmark(this.#task);
-  }
-
-  #maybe() {
     const now = performance.now();
-    if (now - this.#shownAt < PAUSE_MS) return;
+    const live = this.state.evaluation?.live && !changed.has('wall');
+    if (live && now - this.#shownAt < PAUSE_MS) return;
     this.#shownAt = now;
-    this.requestUpdate();
+    super.changed(changed);
   }
 
   render() {

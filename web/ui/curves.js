@@ -53,6 +53,7 @@ const CHARTS = [
 ];
 
 export class Curves extends View {
+  static rests = true;
   /** @type {(keyof import('../state/store.js').State)[]} */
   static watches = ['record', 'earlier'];
 
@@ -151,12 +152,14 @@ export class Curves extends View {
     if (!this.hasUpdated || !this.store) return;
     this.#drawnAt = performance.now();
     const { record, earlier } = this.state;
+    // One task for each chart: a slow machine draws them in different frames.
     for (const chart of CHARTS) {
-      const host = /** @type {HTMLElement} */ (
-        this.querySelector(`[data-quantity=${chart.quantity}]`));
-      const lines = chartLines(record, earlier, chart.quantity);
-      const data = joinLines(lines);
-      this.#show(chart, host, /** @type {uPlot.AlignedData} */ (data));
+      markDirty(() => {
+        const host = /** @type {HTMLElement} */ (
+          this.querySelector(`[data-quantity=${chart.quantity}]`));
+        const data = joinLines(chartLines(record, earlier, chart.quantity));
+        this.#show(chart, host, /** @type {uPlot.AlignedData} */ (data));
+      });
     }
   }
 

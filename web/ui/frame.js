@@ -40,8 +40,10 @@ function runFrame(now) {
   marked = new Set();
   requested = false;
   const end = performance.now() + FRAME_MS;
+  let first = true;
   for (const task of tasks) {
-    if (performance.now() < end) task(now);
+    if (first || performance.now() < end) task(now);
     else markDirty(task);
+    first = false;
   }
 }

@@ -18,6 +18,7 @@ import { followSum, inputOf, weighs } from '../state/neuron-sum.js';
 const TERMS = 8;
 
 export class NetworkView extends View {
+  static rests = true;
   /** @type {(keyof import('../state/store.js').State)[]} */
   static watches = ['trace', 'neuron', 'digit', 'run'];
 

@@ -29,7 +29,16 @@ import { markDirty, unmark } from './frame.js';
  * } Command
  */
 
+/** A view this close to the window counts as seen. */
+const NEARLY_SEEN = '300px 0px';
+
 export class View extends LitElement {
+  /**
+   * Whether the view may rest while it is out of sight and training runs. What
+   * it missed it catches up on when it comes into sight or the run stands still.
+   */
+  static rests = false;
+
   /**
    * The keys of the state that this view shows.
    * @type {(keyof State)[]}
@@ -40,7 +49,10 @@ export class View extends LitElement {
   #store = null;
   /** @type {(() => void)|null} */
   #unsubscribe = null;
-  #refresh = () => this.requestUpdate();
+  #refresh = () => this.#renderNow();
+  #seen = true;
+  /** Keys that changed while the view rested. @type {Set<keyof State>} */
+  #missed = new Set();
 
   createRenderRoot() {
     // What the page said before the script came is replaced, not kept.
@@ -53,6 +65,7 @@ export class View extends LitElement {
     this.#store = store;
     this.#unsubscribe?.();
     this.#unsubscribe = store ? store.subscribe((changed) => this.#hear(changed)) : null;
+    if (/** @type {typeof View} */ (this.constructor).rests) this.#watchSight();
     this.requestUpdate();
   }
 
@@ -91,9 +104,39 @@ export class View extends LitElement {
     markDirty(this.#refresh);
   }
 
+  /**
+   * Renders within the frame's own task, so that its length is seen and what is
+   * too much can wait for the next frame.
+   */
+  #renderNow() {
+    this.requestUpdate();
+    if (this.isUpdatePending) this.performUpdate();
+  }
+
+  #watchSight() {
+    new IntersectionObserver(([entry]) => {
+      this.#seen = entry.isIntersecting;
+      if (this.#seen) this.#catchUp();
+    }, { rootMargin: NEARLY_SEEN }).observe(this);
+  }
+
+  #catchUp() {
+    if (!this.#missed.size) return;
+    const missed = this.#missed;
+    this.#missed = new Set();
+    this.changed(missed);
+  }
+
   /** @param {Set<keyof State>} changed */
   #hear(changed) {
     const { watches } = /** @type {typeof View} */ (this.constructor);
-    if (watches.some((key) => changed.has(key))) this.changed(changed);
+    const own = new Set(watches.filter((key) => changed.has(key)));
+    const phase = this.state.progress?.phase;
+    if (!this.#seen && (phase === 'training' || phase === 'waiting')) {
+      for (const key of own) this.#missed.add(key);
+      return;
+    }
+    if (changed.has('progress')) this.#catchUp();
+    if (own.size) this.changed(own);
   }
 }

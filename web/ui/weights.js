@@ -16,6 +16,7 @@ const SIDE = 28;
 const GAP = 2;
 
 export class Weights extends View {
+  static rests = true;
   /** @type {(keyof import('../state/store.js').State)[]} */
   static watches = ['weights', 'run'];
 
