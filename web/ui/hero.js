@@ -132,23 +132,32 @@ export class Hero extends View {
     return formatCount(rate > 1000 ? Math.round(rate / 100) * 100 : rate);
   }
 
+  /** One line that is always there: the images on their way, then what they are. */
   #loading() {
-    const { data } = this.state;
-    if (!data || data.phase === 'complete') return nothing;
-    if (data.phase === 'failed') {
-      return html`<div class="loading failed" role="alert">
-        <p>${data.failure?.sentence ?? 'Some of the images could not be loaded.'}
-          ${data.imagesReady ? `${formatCount(data.imagesReady)} of ${
-            formatCount(data.imagesTotal)} training images are here and usable.` : ''}</p>
-        <button class="quiet" @click=${() => this.ask({ name: 'retry' })}>Try again</button>
-      </div>`;
+    const { data, run } = this.state;
+    if (data?.phase === 'failed') return this.#lost(data);
+    if (!data || !run) return html`<div class="loading"></div>`;
+    if (data.phase === 'complete') {
+      return html`<div class="loading"><p>${data.source}: ${formatCount(run.trainCount)}
+        images to learn from, ${formatCount(run.validationCount)} to validate</p></div>`;
     }
     const left = formatDuration(data.secondsLeft);
     return html`<div class="loading">
       <progress max=${data.bytesTotal || 1} .value=${data.bytesDone}
         aria-label="Loading ${data.source}"></progress>
-      <p>${data.source}: ${formatBytes(data.bytesDone)} of ${
+      <p>Loading ${data.source}: ${formatBytes(data.bytesDone)} of ${
         formatBytes(data.bytesTotal)}${left ? `, ${left} left` : ''}</p>
+    </div>`;
+  }
+
+  /** @param {import('../protocol.js').DataProgress} data */
+  #lost(data) {
+    const here = `${formatCount(data.imagesReady)} of ${
+      formatCount(data.imagesTotal)} training images are here and usable.`;
+    return html`<div class="loading failed" role="alert">
+      <p>${data.failure?.sentence ?? 'Some of the images could not be loaded.'}
+        ${data.imagesReady ? here : nothing}</p>
+      <button class="quiet" @click=${() => this.ask({ name: 'retry' })}>Try again</button>
     </div>`;
   }
 }

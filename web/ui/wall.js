@@ -282,6 +282,7 @@ export class Wall extends View {
     }
     const context = this.#context();
     this.#measure(context.canvas);
+    this.dataset.laid = '';
     if (!test) return;
     const picture = context.createImageData(context.canvas.width, context.canvas.height);
     const tile = this.#tile();
