@@ -46,10 +46,11 @@ function start(/** @type {string} */ script) {
 /**
  * Start a worker in the page.
  * @param {import('playwright-core').Page} page
+ * @param {string} [base]   of the site, where the page is not at it
  */
-export async function openRemote(page) {
+export async function openRemote(page, base = '') {
   const script = readdirSync(ASSETS).find((name) => /^worker-.*\.js$/.test(name));
-  await page.evaluate(start, `assets/${script}`);
+  await page.evaluate(start, `${base}assets/${script}`);
   return {
     call: (name, ...values) => page.evaluate(
       ([call, list]) => globalThis.remote.call(call, ...list), [name, values],
