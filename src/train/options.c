@@ -119,14 +119,21 @@ static bool is_separator(char c) {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '&';
 }
 
+/* Longest text of a network, as given and in canonical form, so that what is
+ * printed can be read again. */
+enum { NETWORK_TEXT_LONGEST = NETWORK_TEXT_MAX - 2 * NETWORK_LAYERS_MAX };
+
+static Status check_network_length(size_t length, Fault *fault) {
+    if (length <= NETWORK_TEXT_LONGEST) return STATUS_OK;
+    return fault_set(fault, STATUS_OUT_OF_RANGE, "net",
+                     "The network's text may have %d characters, not %zu.",
+                     NETWORK_TEXT_LONGEST, length);
+}
+
 /* Keep a network in canonical form; its shapes are checked on the way. */
 static Status read_network(char net[NETWORK_TEXT_MAX], const char *value,
                            size_t length, Fault *fault) {
-    const int longest = NETWORK_TEXT_MAX - 2 * NETWORK_LAYERS_MAX;
-    if (length > (size_t)longest)
-        return fault_set(fault, STATUS_OUT_OF_RANGE, "net",
-                         "The network's text may have %d characters, not %zu.",
-                         longest, length);
+    TRY(check_network_length(length, fault));
     char text[NETWORK_TEXT_MAX] = {0};
     for (size_t i = 0; i < length; i++)
         text[i] = is_separator(value[i]) ? ' ' : value[i];
@@ -135,8 +142,12 @@ static Status read_network(char net[NETWORK_TEXT_MAX], const char *value,
     if (network == NULL)
         return fault_set(fault, STATUS_OUT_OF_MEMORY, "net", "%s",
                          status_sentence(STATUS_OUT_OF_MEMORY));
-    const Status status = network_parse(network, text, image, fault);
-    if (status == STATUS_OK) network_print(network, net, NETWORK_TEXT_MAX);
+    Status status = network_parse(network, text, image, fault);
+    if (status == STATUS_OK) {
+        network_print(network, text, sizeof text);
+        status = check_network_length(strlen(text), fault);
+    }
+    if (status == STATUS_OK) memcpy(net, text, sizeof text);
     free(network);
     return status;
 }
@@ -253,6 +264,16 @@ static size_t print_choice(const char *choices, int index, char *text,
                             choices);
 }
 
+/* The shortest text, from ten digits on, that reads as the same number. */
+static size_t print_number(double value, char *text, size_t size) {
+    size_t length = 0;
+    for (int digits = 10; digits <= 17; digits++) {
+        length = (size_t)snprintf(text, size, "%.*g", digits, value);
+        if (length >= size || strtod(text, NULL) == value) break;
+    }
+    return length;
+}
+
 size_t options_print_value(const Options *options, OptionId id, char *text,
                            size_t size) {
     const Option *const row = option_row(id);
@@ -267,7 +288,7 @@ size_t options_print_value(const Options *options, OptionId id, char *text,
     case OPTION_INTEGER:
     case OPTION_NUMBER: break;
     }
-    return (size_t)snprintf(text, size, "%.10g", value);
+    return print_number(value, text, size);
 }
 
 size_t options_print(const Options *options, bool all, char *text,
