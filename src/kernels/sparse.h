@@ -82,23 +82,31 @@ float sparse_density(const SparseBatch *batch);
 void sparse_forward(Pool *pool, const GemmWork *work, const SparseBatch *batch,
                     int n_outputs, const float *w, const float *bias, float *y);
 
-/* Called when rows first_row .. first_row+n_rows-1 of dW are complete, on the
- * thread that computed them, while they are in its cache. Rows are handed over
- * once each, in any order; tasks never share a row. */
-typedef void SparseFinish(void *context, int first_row, int n_rows);
+/* Who takes over the rows of dW as they are complete, in place of a dW that is
+ * kept: the optimiser, while they are in the cache of the thread that computed
+ * them. Rows are handed over once each, in any order, from several threads;
+ * `gradient` [n_rows,O] is borrowed for the call. */
+typedef struct SparseFinish {
+    void (*take)(void *context, int first_row, int n_rows,
+                 const float *gradient);
+    void *context;
+    bool used_only; /* leave out rows of zeros, inputs that no sample uses */
+} SparseFinish;
 
 /* Weight gradient: dW[I,O] = or += xᵀ·dy.
  *
  *   dy[N,O]    row-major, no padding
  *   dw[I,O]    started from its value (accumulate) or zero
- *   finish     NULL, or called for every block of rows, rows without entries
- *              included: the place for the optimiser's update
+ *   finish     NULL: dw is complete afterwards. Otherwise the rows go to
+ *              `take`, and what is in dw afterwards has no meaning: without
+ *              `accumulate` only a few rows of it are written, so that they
+ *              stay in the cache
  *
  * Each dW[i,o] is one chain in ascending sample order. `pool` may be NULL.
  * Cost: 2·O flops per non-zero, and one pass over dW. */
 void sparse_weight_gradient(Pool *pool, const GemmWork *work,
                             const SparseBatch *batch, int n_outputs,
                             const float *dy, float *dw, bool accumulate,
-                            SparseFinish *finish, void *context);
+                            const SparseFinish *finish);
 
 #endif

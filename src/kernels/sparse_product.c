@@ -14,7 +14,7 @@
 
 #include "kernels/simd.h"
 
-/* Columns of the widest panel, and rows of dW handed to `finish` at a time. */
+/* Columns of the widest panel, and most rows of dW handed over at a time. */
 enum { PANEL = 32, PANEL_VECTORS = 8, FINISH_ROWS = 16 };
 
 /* Tasks per thread: few when each copies its panels, more when not. */
@@ -104,8 +104,7 @@ typedef struct SparseJob {
     float *out;          /* y or dW */
     bool accumulate;     /* gradient */
     float *space; /* forward: room for one panel of W per task, or NULL */
-    SparseFinish *finish;
-    void *context;
+    const SparseFinish *finish;
     int rows_per_task, columns_per_task;
 } SparseJob;
 
@@ -135,14 +134,16 @@ SIMD_INLINE void copy_columns(const float *from, size_t n, float *to) {
     for (; i < n; i++) to[i] = from[i];
 }
 
-/* Rows first .. end-1 of the result, n columns from `column`: `panel` is where
- * these columns of the dense matrix are, `stride` floats from row to row. */
-static void run_rows(const SparseJob *job, int first, int end, size_t column,
-                     size_t n, const float *panel, size_t stride) {
+/* Rows first .. end-1 of the result, n columns from `column`, to `rows`:
+ * `panel` is where these columns of the dense matrix are, `stride` floats from
+ * row to row. */
+static void run_rows(const SparseJob *job, int first, int end, float *rows,
+                     size_t column, size_t n, const float *panel,
+                     size_t stride) {
     const SparseList *const list = job->list;
     for (int r = first; r < end; r++) {
         float *const out =
-            job->out + (size_t)r * (size_t)job->n_outputs + column;
+            rows + (size_t)(r - first) * (size_t)job->n_outputs + column;
         const float *start = job->accumulate ? out : NULL;
         if (job->bias != NULL) start = job->bias + column;
         const Chain chain = {.entries = list->entries + list->start[r],
@@ -153,6 +154,10 @@ static void run_rows(const SparseJob *job, int first, int end, size_t column,
                              .out = out};
         run_chain(&chain, n);
     }
+}
+
+static float *result_rows(const SparseJob *job, int first) {
+    return job->out + (size_t)first * (size_t)job->n_outputs;
 }
 
 /* ---- forward ------------------------------------------------------------ */
@@ -177,16 +182,17 @@ static void forward_task(void *context, int task) {
     const int left = task % n_across * job->columns_per_task;
     const int right = int_min(left + job->columns_per_task, job->n_outputs);
     const size_t panel_floats = (size_t)job->batch->n_inputs * PANEL;
+    float *const rows = result_rows(job, first);
     for (int column = left; column < right; column += PANEL) {
         const size_t n = (size_t)int_min(PANEL, right - column);
         if (job->space == NULL) {
-            run_rows(job, first, end, (size_t)column, n, job->matrix + column,
-                     (size_t)job->n_outputs);
+            run_rows(job, first, end, rows, (size_t)column, n,
+                     job->matrix + column, (size_t)job->n_outputs);
             continue;
         }
         float *const panel = job->space + (size_t)task * panel_floats;
         pack_used_rows(job, (size_t)column, n, panel);
-        run_rows(job, first, end, (size_t)column, n, panel, n);
+        run_rows(job, first, end, rows, (size_t)column, n, panel, n);
     }
 }
 
@@ -238,28 +244,51 @@ static void pack_panels(int n_rows, int n_outputs, const float *dy,
     }
 }
 
-/* Rows first .. end-1 of dW, complete. */
-static void gradient_rows(const SparseJob *job, int first, int end) {
+/* Rows first .. end-1 of dW to `rows`, and on to who takes them. */
+static void gradient_rows(const SparseJob *job, int first, int end,
+                          float *rows) {
     const size_t n_samples = (size_t)job->batch->n_samples;
     for (int column = 0; column < job->n_outputs; column += PANEL) {
         const size_t at = (size_t)column;
         const size_t n = (size_t)int_min(PANEL, job->n_outputs - column);
         if (job->in_panels)
-            run_rows(job, first, end, at, n, job->matrix + at * n_samples, n);
+            run_rows(job, first, end, rows, at, n,
+                     job->matrix + at * n_samples, n);
         else
-            run_rows(job, first, end, at, n, job->matrix + at,
+            run_rows(job, first, end, rows, at, n, job->matrix + at,
                      (size_t)job->n_outputs);
     }
-    if (job->finish != NULL) job->finish(job->context, first, end - first);
+    if (job->finish != NULL)
+        job->finish->take(job->finish->context, first, end - first, rows);
 }
 
-/* Some inputs, a block at a time. */
+static bool is_used(const SparseJob *job, int row) {
+    return job->list->start[row] < job->list->start[row + 1];
+}
+
+/* Where the block that starts at `first` ends: at most FINISH_ROWS rows, and,
+ * when only used rows are wanted, before the first unused one. */
+static int block_end(const SparseJob *job, int first, int end) {
+    const int most = int_min(first + FINISH_ROWS, end);
+    if (job->finish == NULL || !job->finish->used_only) return most;
+    int row = first;
+    while (row < most && is_used(job, row)) row++;
+    return row;
+}
+
+/* Some inputs, a block at a time. Rows that are taken away and start from
+ * nothing all pass through the same place. */
 static void gradient_task(void *context, int task) {
     const SparseJob *const job = context;
     const int first = task * job->rows_per_task;
     const int end = int_min(first + job->rows_per_task, job->n_rows);
-    for (int i = first; i < end; i += FINISH_ROWS)
-        gradient_rows(job, i, int_min(i + FINISH_ROWS, end));
+    const bool passing = job->finish != NULL && !job->accumulate;
+    for (int i = first; i < end;) {
+        const int stop = block_end(job, i, end);
+        if (stop > i)
+            gradient_rows(job, i, stop, result_rows(job, passing ? first : i));
+        i = int_max(stop, i + 1);
+    }
 }
 
 /* Cut dW into about n_wanted tasks of whole blocks of rows. */
@@ -273,7 +302,7 @@ static int cut_gradient(SparseJob *job, int n_wanted) {
 void sparse_weight_gradient(Pool *pool, const GemmWork *work,
                             const SparseBatch *batch, int n_outputs,
                             const float *dy, float *dw, bool accumulate,
-                            SparseFinish *finish, void *context) {
+                            const SparseFinish *finish) {
     assert(n_outputs >= 1);
     SparseJob job = {.batch = batch,
                      .list = &batch->by_input,
@@ -282,8 +311,7 @@ void sparse_weight_gradient(Pool *pool, const GemmWork *work,
                      .matrix = dy,
                      .out = dw,
                      .accumulate = accumulate,
-                     .finish = finish,
-                     .context = context};
+                     .finish = finish};
     const size_t dy_floats = (size_t)batch->n_samples * (size_t)n_outputs;
     if (n_outputs > PANEL && dy_floats <= work->n_floats) {
         pack_panels(batch->n_samples, n_outputs, dy, work->space);

@@ -48,11 +48,25 @@ typedef struct RowsReady {
     size_t units;
 } RowsReady;
 
-static void rows_ready(void *context, int first_row, int n_rows) {
+static void rows_ready(void *context, int first_row, int n_rows,
+                       const float *gradient) {
     const RowsReady *const rows = context;
     rows->pass->ready(rows->pass->ready_context,
                       rows->weight->offset + (size_t)first_row * rows->units,
-                      (size_t)n_rows * rows->units);
+                      (size_t)n_rows * rows->units, gradient);
+}
+
+/* dW of a sparse batch; rows go to the pass's `ready` as they are complete. */
+static void sparse_gradient(const Parameter *weight, const Pass *pass,
+                            int units, const float *dy) {
+    RowsReady rows = {.pass = pass, .weight = weight, .units = (size_t)units};
+    const SparseFinish finish = {.take = rows_ready,
+                                 .context = &rows,
+                                 .used_only = pass->zeros_are_idle &&
+                                              !pass->accumulate};
+    sparse_weight_gradient(pass->pool, pass->gemm, &pass->input->batch, units,
+                           dy, weight->gradient, pass->accumulate,
+                           pass->ready != NULL ? &finish : NULL);
 }
 
 static void dense_backward(Layer *layer, const Pass *pass, const float *x,
@@ -70,10 +84,7 @@ static void dense_backward(Layer *layer, const Pass *pass, const float *x,
     elementwise_add_column_sums(pass->rows, units, dy, bias->gradient);
     pass_ready(pass, bias);
     if (x == NULL) {
-        RowsReady rows = {.pass = pass, .weight = weight, .units = ldy};
-        sparse_weight_gradient(pass->pool, pass->gemm, &pass->input->batch,
-                               units, dy, weight->gradient, pass->accumulate,
-                               pass->ready != NULL ? rows_ready : NULL, &rows);
+        sparse_gradient(weight, pass, units, dy);
         return;
     }
     gemm(pass->pool, pass->gemm, inputs, units, pass->rows,

@@ -100,9 +100,10 @@ typedef struct ReadyJob {
 
 static void ready_task(void *context, int task) {
     const ReadyJob *const job = context;
+    const Parameter *const p = job->parameter;
     const size_t at = (size_t)task * READY_PIECE;
-    job->pass->ready(job->pass->ready_context, job->parameter->offset + at,
-                     size_min(READY_PIECE, job->parameter->count - at));
+    job->pass->ready(job->pass->ready_context, p->offset + at,
+                     size_min(READY_PIECE, p->count - at), p->gradient + at);
 }
 
 void pass_ready(const Pass *pass, const Parameter *parameter) {

@@ -63,10 +63,12 @@ typedef struct Parameter {
     float *gradient;      /* [count] */
 } Parameter;
 
-/* Told when the gradients offset .. offset+count-1 of the flat vector are
- * final for this batch; may be called from any thread of the pool, for
- * disjoint ranges. NULL when nobody wants to know. */
-typedef void GradientReady(void *context, size_t offset, size_t count);
+/* Given the gradients offset .. offset+count-1 of the flat vector when they
+ * are final for this batch. Comes from any thread of the pool, for disjoint
+ * ranges, each within one parameter. `gradient` is borrowed for the call and
+ * need not lie in the flat vector, whose content has no meaning then. */
+typedef void GradientReady(void *context, size_t offset, size_t count,
+                           const float *gradient);
 
 /* What one forward or backward pass knows. */
 typedef struct Pass {
@@ -82,6 +84,7 @@ typedef struct Pass {
     bool accumulate;     /* add to the gradients; false: overwrite them */
     GradientReady *ready; /* set for the last chunk of a batch only */
     void *ready_context;
+    bool zeros_are_idle;  /* gradients of zero need not be announced */
 } Pass;
 
 typedef struct Layer Layer;

@@ -56,6 +56,12 @@ void optimizer_begin(Optimizer *optimizer, double rate, double clip) {
     };
 }
 
+bool optimizer_ignores_zeros(const Optimizer *optimizer) {
+    const OptimizerSettings *const s = &optimizer->settings;
+    return s->kind == OPTIMIZER_SGD && s->l1 == 0 && s->l2 == 0 &&
+           s->decay == 0;
+}
+
 /* ==== One vector of four weights ======================================== */
 
 /* −1, 0 or 1 for each lane. */

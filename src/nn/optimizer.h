@@ -79,6 +79,10 @@ void optimizer_reset(Optimizer *optimizer);
  * Once a step, before its updates. */
 void optimizer_begin(Optimizer *optimizer, double rate, double clip);
 
+/* Whether a weight whose gradient is zero stays as it is (only the plain sgd
+ * can say so): such weights may be left out of an update. */
+bool optimizer_ignores_zeros(const Optimizer *optimizer);
+
 /* Update the weights offset .. offset+count-1:
  *
  *   weight[count]          in and out; `weight` points at the first of them

@@ -237,6 +237,7 @@ static void open_update(Trainer *trainer, const Update *update, Pass *pass,
     optimizer_begin(&trainer->optimizer, trainer->learning_rate, 1);
     pass->ready = update_ready;
     pass->ready_context = (void *)(uintptr_t)update;
+    pass->zeros_are_idle = optimizer_ignores_zeros(&trainer->optimizer);
 }
 
 Status trainer_step(Trainer *trainer, Fault *fault) {

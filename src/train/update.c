@@ -18,11 +18,12 @@ static const Parameter *parameter_at(const Network *network, size_t offset) {
 
 bool update_is_fused(const Update *update) { return update->clip == 0; }
 
-void update_ready(void *context, size_t offset, size_t count) {
+void update_ready(void *context, size_t offset, size_t count,
+                  const float *gradient) {
     const Update *const update = context;
     const Network *const network = update->network;
     optimizer_update(update->optimizer, offset, count,
-                     network->parameters + offset, network->gradients + offset,
+                     network->parameters + offset, gradient,
                      parameter_at(network, offset)->role == PARAMETER_WEIGHT);
 }
 

@@ -24,7 +24,8 @@ bool update_is_fused(const Update *update);
 
 /* GradientReady for a fused update; context is the Update. optimizer_begin
  * must have been called for this step. */
-void update_ready(void *context, size_t offset, size_t count);
+void update_ready(void *context, size_t offset, size_t count,
+                  const float *gradient);
 
 /* What is left when backward is done: with clipping, scale the gradient to at
  * most `clip` and make the step at `rate`; then bring every unit's weights

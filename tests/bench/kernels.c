@@ -136,17 +136,18 @@ EXPORT void bench_sparse_forward(void) {
                    bench.b1, bench.h);
 }
 
-static void update_rows(void *context, int first_row, int n_rows) {
+static void update_rows(void *context, int first_row, int n_rows,
+                        const float *gradient) {
     (void)context;
-    const size_t at = (size_t)first_row * HIDDEN;
-    elementwise_axpy((size_t)n_rows * HIDDEN, -RATE, bench.dw1 + at,
-                     bench.w1 + at);
+    elementwise_axpy((size_t)n_rows * HIDDEN, -RATE, gradient,
+                     bench.w1 + (size_t)first_row * HIDDEN);
 }
 
 EXPORT void bench_sparse_gradient(int with_update) {
+    const SparseFinish finish = {.take = update_rows, .used_only = true};
     sparse_weight_gradient(bench.pool, &bench.work, &bench.sparse, HIDDEN,
                            bench.dh, bench.dw1, false,
-                           with_update ? update_rows : NULL, NULL);
+                           with_update ? &finish : NULL);
 }
 
 /* Second layer, forward and backward, with softmax in place of the loss. */
