@@ -65,6 +65,7 @@
  * @property {string} text           every key, one `key=value` a line
  * @property {string} short          only what differs from the defaults
  * @property {Record<string,string>} values   key → value as text
+ * @property {Record<string,string>} notes    key → why it has no effect beside the others
  * @property {LayerInfo[]} layers
  * @property {number} parameterCount
  * @property {number} stepsPerEpoch
@@ -92,6 +93,8 @@
  * @property {number} trainingMs       time spent in training steps so far
  * @property {number} secondsLeft      NaN when unknown
  * @property {string} fingerprint      of the weights; '' while training
+ * @property {'epochs'|'steps'|'seconds'|'target'|'patience'|null} ended
+ *   why the run is over; null while it is not
  * @property {Point[]} points          chart points since the last progress
  * @property {Float32Array|null} watched   probabilities of the watched digit, [10]
  *
@@ -156,6 +159,30 @@
  */
 
 /**
+ * What a run description would do, before it runs.
+ * @typedef {object} Plan
+ * @property {Record<string,string>} notes   key → why it has no effect
+ * @property {Float64Array} epoch            [points] places of the run, fractional
+ * @property {Float64Array} rate             [points] the learning rate planned there
+ *
+ * The learning-rate range test: a copy of the network trains while the rate rises.
+ * @typedef {object} RateTest
+ * @property {Float64Array} rates      ascending
+ * @property {Float64Array} losses     smoothed, after a step with each rate
+ * @property {number} steepest         where the loss falls fastest; NaN: nowhere
+ * @property {number} lowest           where it is lowest
+ * @property {number} blowUp           where it explodes; NaN: nowhere
+ * @property {number} suggested        a rate to try; NaN when there is none
+ *
+ * Training images and what augmentation makes of them: for each image one row, the
+ * image itself first, then as it looks in epoch 0, 1, …
+ * @typedef {object} AugmentedSheet
+ * @property {number} rows
+ * @property {number} columns
+ * @property {Uint8Array} images   [rows × columns,784]
+ */
+
+/**
  * What the worker exposes through Comlink.
  * @typedef {object} Session
  * @property {(settings: {build: string, threads: string, engineBase: string,
@@ -189,6 +216,16 @@
  *   also evaluate the test set in passing: about 4 times a second while training
  *   (less often where that would take more than 3 % of the time), and whenever the
  *   run comes to rest; on from the start
+ * @property {(run: string) => Promise<Plan>} plan
+ *   look at a description without using it
+ * @property {(run: string) => Promise<RateTest>} findRate
+ *   the range test of a description, in slices beside whatever runs; another test,
+ *   `stopFindRate` or another data set ends it with what it has found so far
+ * @property {() => Promise<void>} stopFindRate
+ * @property {(run: string, rows: number, columns: number) =>
+ *   Promise<AugmentedSheet|null>} augmented
+ *   what a description's augmentation does to the first training images; null while
+ *   none has arrived
  */
 
 export {};

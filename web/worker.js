@@ -60,6 +60,10 @@ const exposed = {
     return Comlink.transfer(evaluation, evaluationBuffers(evaluation));
   }),
   setLiveWall: guarded(session.setLiveWall),
+  plan: guarded(session.plan),
+  findRate: guarded(session.findRate),
+  stopFindRate: guarded(session.stopFindRate),
+  augmented: guarded(session.augmented),
 };
 
 Comlink.expose(exposed);

@@ -116,7 +116,7 @@ test('a whole run ends finished, with evaluations after each epoch, at the libra
       expect(found.map(({ step }) => step)).toEqual([40, 80, 120, 160]);
       expect(found.at(-1).count).toBe(set === 'test' ? 10_000 : 1000);
     }
-    const evaluation = last('evaluation');
+    const evaluation = ofType('evaluation').findLast(({ set }) => set === 'test');
     expect(evaluation.predicted).toHaveLength(10_000);
     const trainer = await trainerOf('exact', SMALL);
     trainer.setIdx(idx);

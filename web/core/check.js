@@ -48,6 +48,19 @@ export function wholeNumber(value, place, min, max) {
 }
 
 /**
+ * A number in a range.
+ * @param {unknown} value
+ * @param {string} place
+ * @param {number} min
+ * @param {number} max
+ * @returns {number}
+ */
+export function amount(value, place, min, max) {
+  if (typeof value === 'number' && value >= min && value <= max) return value;
+  return refuse(place, `a number from ${min} to ${max}`, value);
+}
+
+/**
  * A time that is not negative.
  * @param {unknown} value
  * @param {string} place

@@ -175,8 +175,7 @@ export class RunLoop {
 
   /** A live setting has changed. */
   settingChanged() {
-    const { step, totalSteps } = this.#trainer.metrics();
-    if (this.#phase === 'finished' && step < totalSteps) this.#phase = 'paused';
+    if (this.#phase === 'finished' && !this.#trainer.ended) this.#phase = 'paused';
     this.report();
   }
 
@@ -211,6 +210,7 @@ export class RunLoop {
       ...this.#pulse.take(),
       imagesPerSecond: this.#pulse.imagesPerSecond,
       trainingMs: this.#pulse.trainingMs,
+      ended: this.#trainer.ended,
       secondsLeft: this.#secondsLeft(metrics),
       fingerprint: this.active ? '' : this.#trainer.fingerprint(),
       watched: this.#watched ? this.#trainer.predict(this.#watched) : null,
@@ -342,7 +342,7 @@ export class RunLoop {
   #afterSlice(before, metrics, ms) {
     const made = metrics.step - before.step;
     if (made === 0) {
-      this.#rest('finished');
+      this.#runEnded();
       return;
     }
     const stepMs = ms / made;
@@ -395,9 +395,29 @@ export class RunLoop {
 
   // ---- Evaluations ----
 
+  /** The validation set comes last: its outcome may bring other weights back. */
   #epochEnded() {
-    if (this.#trainer.metrics().validationCount > 0) this.#ask('validation', false);
     if (this.#testComplete) this.#ask('test', false);
+    if (this.#trainer.metrics().validationCount > 0) this.#ask('validation', false);
+  }
+
+  /** No step is left; a run that ended within an epoch may still be judged. */
+  #runEnded() {
+    if (this.#trainer.judgementDue) {
+      this.#ask('validation', false);
+      this.#ticker.soon();
+    } else {
+      this.#rest('finished');
+    }
+  }
+
+  /** The validation set was evaluated: the run may be over, or at another place. */
+  #judge() {
+    if (!this.#trainer.judgementDue) return;
+    const { step } = this.#trainer.metrics();
+    if (!this.#trainer.judge()) return;
+    if (this.#trainer.metrics().step !== step) this.#pulse.jump();
+    if (this.#phase !== 'failed') this.#rest('finished');
   }
 
   /**
@@ -408,6 +428,7 @@ export class RunLoop {
     this.#evaluator.ask(set, live, (evaluation) => {
       this.#noteTested(evaluation);
       this.#emit(evaluation, evaluationBuffers(evaluation));
+      if (set === 'validation') this.#judge();
     }, () => {});
   }
 

@@ -8,6 +8,8 @@
 import * as check from '../core/check.js';
 import { CoreError, describeError } from '../core/errors.js';
 import { createTrainer } from '../core/index.js';
+import { augmentedSheet } from './augmented-sheet.js';
+import { RateFinder } from './rate-finder.js';
 import { RunLoop } from './run-loop.js';
 import { Supply } from './supply.js';
 import { Ticker } from './ticker.js';
@@ -28,6 +30,11 @@ import { Ticker } from './ticker.js';
 const WARM_MS = 240;
 const WARM_SLICE_MS = 24;
 
+/** Places at which the planned learning rate is told. */
+const PLAN_POINTS = 160;
+/** Most rows, and columns, of a contact sheet. */
+const SHEET_MAX = 64;
+
 export class TrainingSession {
   #emit;
   /** @type {Trainer | null} */
@@ -36,6 +43,8 @@ export class TrainingSession {
   #loop = null;
   /** @type {Supply | null} */
   #supply = null;
+  /** @type {RateFinder | null} */
+  #finder = null;
   /** @type {Ticker | null} */
   #warmer = null;
 
@@ -62,6 +71,7 @@ export class TrainingSession {
     this.#trainer = trainer;
     this.#loop = new RunLoop(trainer, this.#emit);
     this.#supply = new Supply(trainer, this.#loop, this.#emit);
+    this.#finder = new RateFinder(trainer);
     this.#warmUp(trainer, this.#loop);
     if (refused) {
       this.#emit({ type: 'failure', failure: describeError(refused), canRestore: false });
@@ -73,10 +83,12 @@ export class TrainingSession {
   /** Give the engine back. */
   close() {
     this.#warmer?.close();
+    this.#finder?.close();
     this.#supply?.stop();
     this.#loop?.close();
     this.#trainer?.dispose();
-    [this.#warmer, this.#supply, this.#loop, this.#trainer] = [null, null, null, null];
+    [this.#warmer, this.#finder, this.#supply] = [null, null, null];
+    [this.#loop, this.#trainer] = [null, null];
   }
 
   // ---- Data ----
@@ -192,11 +204,46 @@ export class TrainingSession {
     this.#opened().loop.setLiveWall(live === true);
   }
 
+  // ---- Looking ahead ----
+
+  /** @param {string} run */
+  async plan(run) {
+    const { trainer } = this.#opened();
+    const text = check.text(run, 'run');
+    return { notes: trainer.notes(text), ...trainer.learningRates(PLAN_POINTS, text) };
+  }
+
+  /** @param {string} run */
+  async findRate(run) {
+    this.#supplied();
+    return this.#opened().finder.find(check.text(run, 'run'));
+  }
+
+  async stopFindRate() {
+    this.#finder?.stop();
+  }
+
+  /**
+   * @param {string} run
+   * @param {number} rows
+   * @param {number} columns
+   */
+  async augmented(run, rows, columns) {
+    const { trainer } = this.#opened();
+    const text = check.text(run, 'run');
+    const [height, width] = [
+      check.wholeNumber(rows, 'rows', 1, SHEET_MAX),
+      check.wholeNumber(columns, 'columns', 1, SHEET_MAX),
+    ];
+    return augmentedSheet(trainer, text, height, width);
+  }
+
   // ---- Inside ----
 
   #opened() {
-    const [trainer, loop, supply] = [this.#trainer, this.#loop, this.#supply];
-    if (trainer && loop && supply) return { trainer, loop, supply };
+    const [trainer, loop] = [this.#trainer, this.#loop];
+    const [supply, finder] = [this.#supply, this.#finder];
+    if (trainer && loop && supply && finder) return { trainer, loop, supply, finder };
     throw new CoreError('NOT_OPEN', 'The engine has not been opened yet.');
   }
 
