@@ -17,7 +17,7 @@ const shownBars = async (page) =>
   Object.values((await state(page, 'bars')) ?? {}).map(Number);
 
 test('a drawing has live bars before, during and after training', async () => {
-  const page = await site.open('#epochs=4');
+  const page = await site.open('#epochs=100');
   await ready(page);
   await drawSeven(page);
   await expect.poll(() => shownBars(page)).toHaveLength(10);
@@ -30,7 +30,9 @@ test('a drawing has live bars before, during and after training', async () => {
     seen.add(JSON.stringify(await shownBars(page)));
     return seen.size;
   }, { interval: 30 }).toBeGreaterThan(5);
-  await waitForState(page, 'progress.phase', 'finished', 60000);
+  await expect.poll(() => state(page, 'progress.epoch'), { timeout: 30000 }).toBeGreaterThan(2);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await waitForState(page, 'progress.phase', 'paused');
   await expect.poll(async () => (await shownBars(page))[7]).toBeGreaterThan(0.8);
   expect(await page.locator('soma-pad .bars .best .bar-digit').innerText()).toBe('7');
 
@@ -123,6 +125,7 @@ test('by keyboard alone: train, pause, find a digit on the wall, open it, follow
     await waitForState(page, 'digit.index', 2);
     expect(await page.locator('.pad-caption').innerText()).toBe('Test image 2, labelled 1.');
 
+    await page.locator('.picker select').waitFor();
     await tabTo('.picker select');
     await page.keyboard.press('Tab');
     await page.keyboard.type('5');

@@ -4,6 +4,7 @@
  * batches, single epochs, slow motion and reset do what they say; finished and earlier
  * runs are kept.
  */
+import os from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openSite } from './site.js';
 import { drawSeven, ready, state, waitForState } from './lab.js';
@@ -78,6 +79,30 @@ const pauseTime = (page) => page.evaluate(async () => {
   });
 });
 
+/**
+ * Processor milliseconds of the longest task of any page's main thread during `act`.
+ * @param {() => Promise<unknown>} act
+ */
+async function longestTaskCpu(act) {
+  const cdp = await site.browser.newBrowserCDPSession();
+  const events = [];
+  cdp.on('Tracing.dataCollected', ({ value }) => events.push(...value));
+  await cdp.send('Tracing.start', {
+    transferMode: 'ReportEvents',
+    traceConfig: { includedCategories: ['toplevel', 'devtools.timeline'] },
+  });
+  await act();
+  const complete = new Promise((resolve) => { cdp.once('Tracing.tracingComplete', resolve); });
+  await cdp.send('Tracing.end');
+  await complete;
+  const threadOf = ({ pid, tid }) => `${pid}:${tid}`;
+  const mains = new Set(events.filter(({ name }) => name === 'Layout').map(threadOf));
+  const tasks = events.filter((event) =>
+    event.name.endsWith('RunTask') && event.tdur && mains.has(threadOf(event)));
+  expect(tasks.length).toBeGreaterThan(50);
+  return Math.max(...tasks.map(({ tdur }) => tdur / 1000));
+}
+
 test('while it trains no task exceeds 50 ms, and pause answers within 100 ms', async () => {
   const page = await site.open('#epochs=2000');
   await ready(page);
@@ -94,8 +119,15 @@ test('while it trains no task exceeds 50 ms, and pause answers within 100 ms', a
     await waitForState(page, 'progress.phase', 'training');
     if (windows[i].length === 0) break;
   }
-  expect(windows).toContainEqual([]);
   expect(Math.min(...pauses)).toBeLessThan(100);
+  // Where other programs hold the processor all the time, the clock says nothing
+  // about the page: then what its tasks took of the processor is judged.
+  const crowded = os.loadavg()[0] > 2 * os.cpus().length;
+  if (crowded && !windows.some((tasks) => tasks.length === 0)) {
+    expect(await longestTaskCpu(() => longTasks(page))).toBeLessThan(25);
+  } else {
+    expect(windows).toContainEqual([]);
+  }
   await page.context().close();
 });
 

@@ -63,19 +63,19 @@ export class Hero extends View {
       formatCount(wrong)} still wrong`;
   }
 
+  /** One element for all its faces: the focus must stay when it is pressed. */
   #button() {
     const phase = this.#phase();
-    if (this.#running()) {
-      return html`<button class="go active" @click=${() => this.ask({ name: 'pause' })}
-        >Pause</button>`;
-    }
-    if (phase === 'finished') {
-      return html`<button class="go" @click=${() => this.ask({ name: 'again' })}
-        >Train again</button>`;
-    }
-    const stopped = phase === 'failed' || this.state.obstacle !== '' || !this.state.data;
-    return html`<button class="go" ?disabled=${stopped}
-      @click=${() => this.ask({ name: 'train' })}>Train</button>`;
+    const running = this.#running();
+    const stopped = phase === 'failed' || this.state.obstacle !== '';
+    const words = running ? 'Pause' : phase === 'finished' ? 'Train again' : 'Train';
+    return html`<button class="go ${running ? 'active' : ''}" ?disabled=${stopped}
+      @click=${this.#onGo}>${words}</button>`;
+  }
+
+  #onGo() {
+    if (this.#running()) this.ask({ name: 'pause' });
+    else this.ask({ name: this.#phase() === 'finished' ? 'again' : 'train' });
   }
 
   #speed() {
