@@ -3,8 +3,10 @@ import { existsSync } from 'node:fs';
 import v8 from 'node:v8';
 import { createTrainer } from '../../../web/core/index.js';
 
-// Node 20 knows relaxed SIMD only when told; later versions ignore the flag.
-v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
+// Node 20 knows relaxed SIMD only when told; later versions do not know the flag.
+if (Number(process.versions.node.split('.')[0]) < 22) {
+  v8.setFlagsFromString('--experimental-wasm-relaxed-simd');
+}
 
 export const ENGINE_BASE = new URL('../../../build/engine/', import.meta.url);
 
