@@ -96,7 +96,10 @@ EXPORT void bench_use_tile(int tile) { bench.work.tile = tile; }
 enum { CHAINS = 12 };
 
 /* The roofline: `rounds` steps of twelve independent chains acc = acc·x + y in
- * four lanes, nothing but registers. 96·rounds flops. */
+ * four lanes, nothing but registers. 96·rounds flops. A lower bound of the true
+ * ceiling: the chain runs through a factor, because products without it are
+ * equal and get shared, and a fused operation then needs a copy. In V8 it was
+ * seen to read about 10 % low, so a tile can exceed it. */
 EXPORT void bench_registers(int rounds) {
     f32x4 acc[CHAINS];
     for (int i = 0; i < CHAINS; i++) acc[i] = f32x4_splat((float)i);
