@@ -62,6 +62,13 @@ static Status bad_argument(const char *place, const char *sentence) {
     return fault_set(&last_fault, STATUS_BAD_ARGUMENT, place, "%s", sentence);
 }
 
+/* Refuse a text or a buffer that is not there. */
+static Status require(const void *given, const char *place) {
+    if (given != NULL) return STATUS_OK;
+    return fault_set(&last_fault, STATUS_BAD_ARGUMENT, place,
+                     "There is nothing to work on: %s is missing.", place);
+}
+
 /* ==== Options and run descriptions ====================================== */
 
 EXPORT int soma_option_count(void) { return OPTION_COUNT; }
@@ -108,6 +115,7 @@ EXPORT const char *soma_layer_kind_text(int row, int field) {
 
 EXPORT const char *soma_run_text(const char *run, int all) {
     Options options = options_default();
+    if (require(run, "run") != STATUS_OK) return NULL;
     if (options_read(&options, run, &last_fault) != STATUS_OK) return NULL;
     if (setup_check(&options, &last_fault) != STATUS_OK) return NULL;
     options_print(&options, all != 0, last_text, sizeof last_text);
@@ -116,6 +124,7 @@ EXPORT const char *soma_run_text(const char *run, int all) {
 
 EXPORT const char *soma_option_note(const char *run, int row) {
     Options options = options_default();
+    if (require(run, "run") != STATUS_OK) return NULL;
     if (row < 0 || row >= OPTION_COUNT) return "";
     if (options_read(&options, run, &last_fault) != STATUS_OK) return NULL;
     return options_note(&options, (OptionId)row);
@@ -164,6 +173,8 @@ EXPORT Status soma_dataset_write(Dataset *dataset, int set, int first,
         return bad_argument("set", "Data goes into the train or test set.");
     if (first < 0 || count < 0)
         return bad_argument("first", "Image numbers start at 0.");
+    TRY(require(pixels, "pixels"));
+    TRY(require(labels, "labels"));
     return dataset_write(dataset, set == SOMA_SET_TEST ? SET_TEST : SET_TRAIN,
                          (size_t)first, (size_t)count, pixels, labels,
                          &last_fault);
@@ -188,6 +199,8 @@ EXPORT int soma_idx_check(const uint8_t *bytes, size_t length, int dimensions,
                           uint32_t *payload) {
     if (dimensions != IDX_LABELS && dimensions != IDX_IMAGES)
         return bad_argument("dimensions", "IDX files have 1 or 3 dimensions.");
+    TRY(require(bytes, "bytes"));
+    TRY(require(payload, "payload"));
     IdxView view;
     TRY(idx_parse_kind(bytes, length, (IdxKind)dimensions, &view,
                        &last_fault));
@@ -200,6 +213,9 @@ EXPORT int soma_idx_check(const uint8_t *bytes, size_t length, int dimensions,
 EXPORT Trainer *soma_trainer_create(Dataset *dataset, Pool *pool,
                                     const char *run) {
     Trainer *trainer = NULL;
+    if (require(dataset, "dataset") != STATUS_OK ||
+        require(pool, "pool") != STATUS_OK || require(run, "run") != STATUS_OK)
+        return NULL;
     trainer_create(dataset, pool, run, &trainer, &last_fault);
     return trainer;
 }
@@ -215,6 +231,8 @@ EXPORT const char *soma_trainer_run_text(Trainer *trainer, int all) {
 
 EXPORT Status soma_trainer_set(Trainer *trainer, const char *key,
                                const char *value) {
+    TRY(require(key, "key"));
+    TRY(require(value, "value"));
     return trainer_set(trainer, key, value, &last_fault);
 }
 
@@ -243,7 +261,9 @@ EXPORT double soma_trainer_number(const Trainer *trainer, int which) {
     case SOMA_BATCH_ACCURACY: return metrics_accuracy(&trainer->batch);
     case SOMA_MEAN_LOSS: return metrics_loss(&trainer->mean);
     case SOMA_MEAN_ACCURACY: return metrics_accuracy(&trainer->mean);
-    case SOMA_LEARNING_RATE: return trainer->learning_rate;
+    case SOMA_LEARNING_RATE:
+        return trainer->step > 0 ? trainer->learning_rate
+                                 : trainer_rate(trainer, 0);
     case SOMA_PARAMETER_COUNT: return (double)trainer->network.scalar_count;
     case SOMA_TRAIN_COUNT: return (double)batcher_count(batcher, ROLE_TRAIN);
     case SOMA_VALIDATION_COUNT:
@@ -257,7 +277,9 @@ EXPORT double soma_trainer_number(const Trainer *trainer, int which) {
 }
 
 EXPORT double soma_trainer_rate(const Trainer *trainer, double step) {
-    return trainer_rate(trainer, step > 0 ? (uint64_t)step : 0);
+    const double last = (double)trainer_total_steps(trainer);
+    if (!(step > 0)) return trainer_rate(trainer, 0);
+    return trainer_rate(trainer, (uint64_t)(step < last ? step : last));
 }
 
 EXPORT int soma_trainer_judge(Trainer *trainer) {
@@ -268,6 +290,8 @@ EXPORT Status soma_augment(Trainer *trainer, const uint8_t *pixels, int epoch,
                            int image, uint8_t *distorted) {
     if (epoch < 0 || image < 0)
         return bad_argument("epoch", "Epochs and images count from 0.");
+    TRY(require(pixels, "pixels"));
+    TRY(require(distorted, "distorted"));
     if (!trainer->augmenter.active)
         memcpy(distorted, pixels, IMAGE_PIXELS);
     else
@@ -296,12 +320,14 @@ EXPORT Status soma_trainer_state_write(Trainer *trainer, uint8_t *bytes,
                                        size_t size) {
     if (size != trainer_state_bytes(trainer))
         return bad_argument("size", "The buffer has not the state's size.");
+    TRY(require(bytes, "bytes"));
     trainer_state_write(trainer, bytes);
     return STATUS_OK;
 }
 
 EXPORT Status soma_trainer_state_read(Trainer *trainer, const uint8_t *bytes,
                                       size_t size) {
+    TRY(require(bytes, "bytes"));
     return trainer_state_read(trainer, bytes, size, &last_fault);
 }
 
@@ -340,25 +366,25 @@ EXPORT const float *soma_evaluation_probabilities(const Trainer *trainer) {
     return trainer->evaluation.probabilities;
 }
 
-/* `pixels` and a count that make sense. */
-static Status check_images(const void *pixels, int count) {
+/* A count that makes sense, and images and room for the answer. */
+static Status check_images(const void *pixels, int count, const void *answer) {
     if (count < 0)
         return bad_argument("count", "There cannot be fewer than 0 images.");
-    if (pixels == NULL && count > 0)
-        return bad_argument("pixels", "There are no images to read.");
-    return STATUS_OK;
+    if (count == 0) return STATUS_OK;
+    TRY(require(pixels, "pixels"));
+    return require(answer, "answer");
 }
 
 EXPORT Status soma_predict(Trainer *trainer, const uint8_t *pixels, int count,
                            float *probabilities) {
-    TRY(check_images(pixels, count));
+    TRY(check_images(pixels, count, probabilities));
     trainer_predict(trainer, pixels, NULL, (size_t)count, probabilities);
     return STATUS_OK;
 }
 
 EXPORT Status soma_predict_floats(Trainer *trainer, const float *pixels,
                                   int count, float *probabilities) {
-    TRY(check_images(pixels, count));
+    TRY(check_images(pixels, count, probabilities));
     trainer_predict(trainer, NULL, pixels, (size_t)count, probabilities);
     return STATUS_OK;
 }
@@ -369,10 +395,11 @@ static Status gradient(Trainer *trainer, const uint8_t *bytes,
                        double *loss) {
     const void *const pixels =
         bytes != NULL ? (const void *)bytes : (const void *)floats;
-    TRY(check_images(pixels, count));
+    TRY(check_images(pixels, count, loss));
     if (count == 0)
         return fault_set(&last_fault, STATUS_NO_DATA, "count",
                          "A gradient needs at least one image.");
+    TRY(require(labels, "labels"));
     for (int n = 0; n < count; n++)
         if (labels[n] >= CLASS_COUNT)
             return fault_set(&last_fault, STATUS_BAD_LABEL, "labels",
@@ -467,6 +494,9 @@ static Status check_parameter(const Trainer *trainer, int parameter,
 EXPORT Status soma_parameter_read(const Trainer *trainer, int parameter,
                                   int which, float *values, int count) {
     TRY(check_parameter(trainer, parameter, count));
+    TRY(require(values, "values"));
+    if (which != SOMA_VALUE && which != SOMA_GRADIENT)
+        return bad_argument("which", "A parameter has a value and a gradient.");
     trainer_read_parameter(trainer, parameter, which == SOMA_GRADIENT, values);
     return STATUS_OK;
 }
@@ -474,6 +504,7 @@ EXPORT Status soma_parameter_read(const Trainer *trainer, int parameter,
 EXPORT Status soma_parameter_write(Trainer *trainer, int parameter,
                                    const float *values, int count) {
     TRY(check_parameter(trainer, parameter, count));
+    TRY(require(values, "values"));
     trainer_write_parameter(trainer, parameter, values);
     return STATUS_OK;
 }
