@@ -244,7 +244,7 @@ function archive() {
 
 /**
  * @param {Record<string, string>} values
- * @returns {Promise<boolean>}  whether the engine took them
+ * @returns {Promise<Failure|null>}  why the engine refused them
  */
 async function configure(values) {
   const wasRunning = isRunning();
@@ -252,11 +252,10 @@ async function configure(values) {
     adopt(await session.configure(textFromValues(values)));
     store.set({ failure: null });
   } catch (error) {
-    blame(failureOf(error));
-    return false;
+    return failureOf(error);
   }
   if (wasRunning) await session.train();
-  return true;
+  return null;
 }
 
 const isRunning = () =>
@@ -330,9 +329,10 @@ window.addEventListener('hashchange', async () => {
   if (!run || !engine) return;
   const { values, fault } = valuesFromLink(location.hash);
   if (!fault && linkFromValues(run.values, engine.options) === location.hash) return;
-  if (!fault && await configure(values)) return;
-  const sentence = fault || Object.values(store.state.faults).join(' ');
-  complain({ code: 'BAD_LINK', place: '', sentence });
+  const refusal = fault ? { code: 'BAD_LINK', place: '', sentence: fault }
+    : await configure(values);
+  if (!refusal) return;
+  complain(refusal);
   const link = linkFromValues(run.values, engine.options);
   history.replaceState(null, '', link || location.pathname + location.search);
 });
@@ -376,7 +376,10 @@ const commands = {
   draw: ({ pixels }) => draw(pixels),
   neuron: ({ layer, unit }) => openNeuron({ layer, unit }),
   draft: ({ key, value }) => changeSetting(key, value),
-  apply: ({ values }) => configure(values),
+  apply: async ({ values }) => {
+    const refusal = await configure(values);
+    if (refusal) blame(refusal);
+  },
   defaults: () => store.set({
     draft: Object.fromEntries((store.state.engine?.options ?? [])
       .map((option) => [option.key, option.default])),
