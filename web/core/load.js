@@ -183,14 +183,13 @@ async function createEngine(create, wasm, threads) {
  * Load one build.
  * @param {object} options
  * @param {Build} options.build
- * @param {number} [options.threads]   helpers are loaded for that many; pools with
- *                                     more cannot be made
+ * @param {number} [options.threads]   helpers are loaded for that many; in a
+ *                                     browser, pools with more cannot be made
  * @param {string | URL} [options.base]  the folder of the engine's files
  * @returns {Promise<Engine>}
  * @throws {CoreError} ENGINE_NOT_LOADED
  */
 export async function loadEngine({ build, threads = 1, base = defaultBase() }) {
-  const oldWorker = globalThis.Worker;
   try {
     const folder = new URL(base, globalThis.location?.href ?? import.meta.url);
     const glue = new URL(`soma-${build}.${ON_SITE ? 'js' : 'mjs'}`, folder).href;
@@ -200,9 +199,6 @@ export async function loadEngine({ build, threads = 1, base = defaultBase() }) {
     const why = error instanceof Error ? error.message : String(error);
     throw new CoreError('ENGINE_NOT_LOADED',
       `The ${build} engine could not be loaded: ${why}`, 'engine');
-  } finally {
-    // Old Emscripten leaves Node's Worker in the global scope.
-    if (IN_NODE) globalThis.Worker = oldWorker;
   }
 }
 
