@@ -388,3 +388,114 @@ test('dropped IDX files replace the data, plain or gzip; bad ones change nothing
   await session.loadSite(SITE);
   await until(() => last('data').phase === 'complete' && last('data').imagesTotal === 60_000);
 });
+
+test('early stopping ends a run with the best epoch\'s weights, as in the library', async () => {
+  const run = 'net=dense 32, relu, dense 10\nlimit=300\nvalidation=1000\nbatch=20\nlr=0.01\n'
+    + 'epochs=60\npatience=2';
+  await openWithData(run);
+  await session.train();
+  await until(() => phase() === 'finished');
+  const { ended, fingerprint, epoch } = last('progress');
+  expect(ended).toBe('patience');
+  const judged = ofType('evaluation').filter((e) => e.set === 'validation');
+  const best = judged.reduce((low, e) => (e.loss < low.loss ? e : low));
+  expect(judged.at(-1).epoch).toBe(epoch + 2);
+  expect(epoch).toBe(best.epoch);
+  const trainer = await trainerOf('exact', run);
+  trainer.setIdx(idx);
+  while (!trainer.ended) trainer.epoch();
+  expect(fingerprint).toBe(trainer.fingerprint());
+  trainer.dispose();
+  await until(() => last('evaluation').set === 'test' && last('evaluation').live);
+  expect(last('evaluation').epoch).toBe(epoch);
+  await session.train();
+  await until(() => phase() === 'finished');
+  expect(last('progress').epoch).toBe(epoch);
+  await session.reset();
+  expect(last('progress')).toMatchObject({ phase: 'ready', ended: null, step: 0 });
+});
+
+test('a run ends at its target, its steps, and its seconds of training', async () => {
+  await openWithData(`${SMALL}\ntarget=0.5`);
+  await session.train();
+  await until(() => phase() === 'finished');
+  expect(last('progress').ended).toBe('target');
+  expect(last('progress').step).toBeLessThan(160);
+  await session.configure(`${SMALL}\nsteps=30`);
+  await session.train();
+  await until(() => phase() === 'finished');
+  expect(last('progress')).toMatchObject({ ended: 'steps', step: 30 });
+  await session.configure(SMALL.replace('epochs=4', 'epochs=10000\nseconds=0.3'));
+  await session.train();
+  await until(() => phase() === 'finished');
+  expect(last('progress').ended).toBe('seconds');
+  expect(last('progress').trainingMs).toBeGreaterThanOrEqual(290);
+  expect(last('progress').trainingMs).toBeLessThan(500);
+  const { step } = last('progress');
+  await session.set('seconds', '0');
+  expect(phase()).toBe('paused');
+  await session.train();
+  await until(() => last('progress').step > step + 50);
+});
+
+test('a plan tells notes and rates of a description that does not run', async () => {
+  const { run } = await open();
+  expect(run.notes.momentum).toMatch(/momentum and nesterov/);
+  const plan = await session.plan('schedule=cosine\noptimizer=momentum\nlr=0.3');
+  expect(plan.notes.momentum).toBeUndefined();
+  expect(plan.notes.beta1).toMatch(/adam/);
+  expect(plan.rate[0]).toBeCloseTo(0.3, 6);
+  expect(plan.rate.at(-1)).toBeLessThan(0.001);
+  expect(plan.epoch.at(-1)).toBe(10);
+  expect(await failureOf(session.plan('lr=x'))).toMatchObject({ place: 'lr' });
+});
+
+test('a rate is found beside a run, waits for data, and can be stopped', async () => {
+  await open();
+  expect(await failureOf(session.findRate(SMALL))).toMatchObject({ code: 'NO_DATA' });
+  let release;
+  const gate = new Promise((resolve) => { release = resolve; });
+  onFetch = (name) => (name.startsWith('train-00') ? gate : undefined);
+  await session.loadSite(SITE);
+  const waiting = session.findRate(SMALL);
+  await new Promise((resolve) => { setTimeout(resolve, 200); });
+  release();
+  const found = await waiting;
+  expect(found.rates.length).toBeGreaterThan(50);
+  expect(found.suggested).toBeGreaterThan(1e-4);
+  await until(() => last('data').phase === 'complete');
+
+  await session.train();
+  const beside = session.findRate(SMALL);
+  const stopped = session.findRate(SMALL);
+  expect((await beside).rates.length).toBeLessThan(150);
+  await session.stopFindRate();
+  expect((await stopped).rates.length).toBeLessThan(150);
+  expect(await session.findRate(SMALL)).toEqual(found);
+  await until(() => phase() === 'finished');
+  const trainer = await trainerOf('exact', SMALL);
+  trainer.setIdx(idx);
+  trainer.step(160);
+  expect(last('progress').fingerprint).toBe(trainer.fingerprint());
+  trainer.dispose();
+});
+
+test('an augmented sheet shows digits of the data and what becomes of them', async () => {
+  await open();
+  expect(await session.augmented('rotate=20', 5, 8)).toBeNull();
+  await session.loadSite(SITE);
+  await until(() => last('data')?.phase === 'complete');
+  const { rows, columns, images: sheet } = await session.augmented('rotate=20', 5, 8);
+  expect([rows, columns, sheet.length]).toEqual([5, 8, 40 * 784]);
+  const { images: pixels } = images('train', 0, 1);
+  const cell = (row, column) => {
+    const at = (row * 8 + column) * 784;
+    return sheet.subarray(at, at + 784);
+  };
+  expect(Buffer.compare(cell(0, 0), pixels)).toBe(0);
+  expect(Buffer.compare(cell(0, 1), pixels)).not.toBe(0);
+  expect(Buffer.compare(cell(0, 1), cell(0, 2))).not.toBe(0);
+  const plain = (await session.augmented('', 5, 8)).images;
+  expect(Buffer.compare(plain.subarray(0, 784), plain.subarray(7 * 784, 8 * 784))).toBe(0);
+  expect(await failureOf(session.augmented('', 0, 8))).toMatchObject({ code: 'BAD_ARGUMENT' });
+});

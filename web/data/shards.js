@@ -246,7 +246,7 @@ export class ShardLoader {
     await handlers.onBlock(block);
     this.done.add(shard);
     this.ready[shard.set] += shard.count;
-    this.#report(handlers, false);
+    this.#report(handlers, true);
     return null;
   }
 

@@ -15,12 +15,26 @@ import { Ticker } from './ticker.js';
  */
 
 const SLICE_MS = 10;
-/** How soon to look again for images that have not come. */
+/** The next images are not here; or not even announced, but on their way. */
+const NOT_YET = ['DATA_PENDING', 'NO_DATA'];
+/** How soon to look again for them. */
 const WAIT_MS = 50;
+
+/** @type {RateTestResult} */
+const NOTHING = {
+  rates: new Float64Array(0),
+  losses: new Float64Array(0),
+  steepest: NaN,
+  lowest: NaN,
+  blowUp: NaN,
+  suggested: NaN,
+};
 
 export class RateFinder {
   #trainer;
   #ticker = new Ticker(() => this.#turn());
+  /** The description that is wanted; null while none is. @type {string | null} */
+  #run = null;
   /** @type {RateTest | null} */
   #test = null;
   /** @type {(result: RateTestResult) => void} */
@@ -38,9 +52,10 @@ export class RateFinder {
    * @param {string} run
    * @returns {Promise<RateTestResult>}
    */
-  find(run) {
+  async find(run) {
     this.stop();
-    this.#test = this.#trainer.beginRateTest({ run });
+    this.#trainer.describeRun(run);
+    this.#run = run;
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -50,10 +65,12 @@ export class RateFinder {
 
   /** End the test that is under way with what it has found. */
   stop() {
-    const test = this.#test;
+    if (this.#run === null) return;
+    this.#run = null;
+    const result = this.#test?.result() ?? NOTHING;
+    this.#test?.close();
     this.#test = null;
-    test?.close();
-    if (test) this.#resolve(test.result());
+    this.#resolve(result);
   }
 
   /** Stop for good. */
@@ -63,25 +80,25 @@ export class RateFinder {
   }
 
   #turn() {
-    const test = this.#test;
-    if (!test) return;
+    if (this.#run === null) return;
     try {
+      this.#test ??= this.#trainer.beginRateTest({ run: this.#run });
       const end = performance.now() + SLICE_MS;
-      do test.step(); while (!test.done && performance.now() < end);
+      do this.#test.step(); while (!this.#test.done && performance.now() < end);
+      if (this.#test.done) this.stop();
+      else this.#ticker.soon();
     } catch (error) {
       this.#failed(error);
-      return;
     }
-    if (test.done) this.stop();
-    else this.#ticker.soon();
   }
 
   /** @param {unknown} error */
   #failed(error) {
-    if (error instanceof CoreError && error.code === 'DATA_PENDING') {
+    if (error instanceof CoreError && NOT_YET.includes(error.code)) {
       this.#ticker.later(WAIT_MS);
       return;
     }
+    this.#run = null;
     this.#test?.close();
     this.#test = null;
     this.#reject(error);
