@@ -79,7 +79,8 @@ export async function measurePage(workload, kind, threads, { seconds, flags }) {
     await page.addInitScript(listen);
     await page.goto(`${site.url}#${runText(workload).replaceAll(' ', '+')}`);
     const button = page.locator('soma-hero button.go');
-    await page.locator('soma-hero .loading').waitFor({ state: 'detached', timeout: 60_000 });
+    await page.waitForFunction(() => (
+      document.querySelector('soma-hero').store?.state.data?.phase === 'complete'));
     await page.waitForTimeout(1000);
     await button.click();
     await page.waitForTimeout(WARM_MS + 500 + seconds * 1000);
