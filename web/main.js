@@ -171,6 +171,21 @@ const askWeights = latestOnly(async (/** @type {string} */ name) => {
   });
 });
 
+/** What the settings would do, those not applied yet included. */
+const lookAhead = latestOnly(async (/** @type {string} */ text) => {
+  try {
+    store.set({ plan: await session.plan(text) });
+  } catch {
+    // Not a run: the engine says why when it is asked to start it.
+    store.set({ plan: null });
+  }
+});
+
+function planDraft() {
+  const { run, draft } = store.state;
+  if (run) lookAhead(textFromValues({ ...run.values, ...draft }));
+}
+
 function lookAtWeights() {
   const parameter = store.state.run?.layers[0]?.parameters[0];
   if (parameter?.shape[1] === 784) askWeights(parameter.name);
@@ -231,6 +246,7 @@ function adopt(run) {
   const { digit } = store.state;
   if (digit) choose(digit);
   if (weightsWanted) lookAtWeights();
+  planDraft();
 }
 
 /** Puts the curves of the run that ends among the earlier ones. */
@@ -285,6 +301,7 @@ async function changeSetting(key, value) {
     faults: fault ? { ...otherFaults, [key]: fault } : otherFaults,
   });
   if (option.live && !fault) await setLive(key, value);
+  if (!fault) planDraft();
 }
 
 /**
@@ -380,11 +397,14 @@ const commands = {
     const refusal = await configure(values);
     if (refusal) blame(refusal);
   },
-  defaults: () => store.set({
-    draft: Object.fromEntries((store.state.engine?.options ?? [])
-      .map((option) => [option.key, option.default])),
-    faults: {},
-  }),
+  defaults: () => {
+    const options = store.state.engine?.options ?? [];
+    store.set({
+      draft: Object.fromEntries(options.map((option) => [option.key, option.default])),
+      faults: {},
+    });
+    planDraft();
+  },
   copy: ({ link }) => copyLink(link),
   forget: ({ id }) => {
     const earlier = store.state.earlier.filter((run) => run.id !== id);

@@ -157,7 +157,9 @@ describe('the columns of a chart', () => {
   test('are training, validation and test, then earlier runs', () => {
     const record = createRecord(1, 'a', '', 100);
     expect(chartLines(record, [record, record], 'loss')).toHaveLength(5);
-    expect(chartLines(record, [record], 'rate')).toHaveLength(2);
+    const plan = { notes: {}, epoch: Float64Array.of(0, 1), rate: Float64Array.of(0.1, 0.2) };
+    const [used, planned, before] = chartLines(record, [record], 'rate', plan);
+    expect([used.x, planned.y, before.x]).toEqual([[], [0.1, 0.2], []]);
     // Earlier runs may be there before the engine has started.
     expect(chartLines(null, [record], 'loss')).toHaveLength(4);
   });

@@ -20,19 +20,22 @@ const NO_CURVE = { epoch: [], loss: [], accuracy: [], rate: [] };
 const NO_CURVES = { train: NO_CURVE, validation: NO_CURVE, test: NO_CURVE };
 
 /**
- * The curves of one chart: train, validation and test of the present run, then
- * the training curve of each earlier one.
+ * The curves of one chart: train, validation and test of the present run (for the
+ * rate: what was used and what is planned), then the training curve of each
+ * earlier one.
  *
  * @param {RunRecord|null} record
  * @param {RunRecord[]} earlier
  * @param {Quantity} quantity
+ * @param {import('../protocol.js').Plan|null} [plan]
  * @returns {Line[]}
  */
-export function chartLines(record, earlier, quantity) {
+export function chartLines(record, earlier, quantity, plan = null) {
   const { train, validation, test } = record ?? NO_CURVES;
-  const own = [train, validation, test].map((curve) => line(curve, quantity));
-  const kinds = quantity === 'rate' ? own.slice(0, 1) : own;
-  return [...kinds, ...earlier.map(({ train }) => line(train, quantity))]
+  const planned = { x: [...plan?.epoch ?? []], y: [...plan?.rate ?? []] };
+  const own = quantity === 'rate' ? [line(train, quantity), planned]
+    : [train, validation, test].map((curve) => line(curve, quantity));
+  return [...own, ...earlier.map(({ train: curve }) => line(curve, quantity))]
     .map((each) => binned(each, MOST_POINTS));
 }
 

@@ -45,6 +45,8 @@
  * @property {WallChoice} wall
  * @property {Record<string, string>} draft   settings typed but not applied
  * @property {Record<string, string>} faults  key of the option → sentence
+ * @property {import('../protocol.js').Plan|null} plan
+ *   what the settings would do; null when they are refused
  * @property {number} speed           batches a second; Infinity = full
  * @property {{failure: Failure, canRestore: boolean}|null} failure
  * @property {string} notice          a short word after an action
@@ -83,6 +85,7 @@ export function initialState() {
     wall: { filter: 'all', label: -1, predicted: -1, sort: 'index' },
     draft: {},
     faults: {},
+    plan: null,
     speed: Infinity,
     failure: null,
     notice: '',

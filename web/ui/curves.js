@@ -55,7 +55,7 @@ const CHARTS = [
 export class Curves extends View {
   static rests = true;
   /** @type {(keyof import('../state/store.js').State)[]} */
-  static watches = ['record', 'earlier'];
+  static watches = ['record', 'earlier', 'plan'];
 
   /** @type {Map<Quantity, {plot: uPlot, shape: string}>} */
   #plots = new Map();
@@ -96,7 +96,7 @@ export class Curves extends View {
         </figure>`)}</div>
       <p class="legend"><span class="key ink">training</span>
         <span class="key second">validation</span> <span class="key accent">test, at the end
-        of each epoch</span>${this.state.earlier.length
+        of each epoch</span> <span class="key dashed">planned rate</span>${this.state.earlier.length
     ? html` <span class="key faded">earlier runs</span>` : nothing}</p>
       <details class="as-table" @toggle=${this.#onToggle}>
         <summary>The same as a table</summary>
@@ -151,13 +151,13 @@ export class Curves extends View {
   #draw() {
     if (!this.hasUpdated || !this.store) return;
     this.#drawnAt = performance.now();
-    const { record, earlier } = this.state;
+    const { record, earlier, plan } = this.state;
     // One task for each chart: a slow machine draws them in different frames.
     for (const chart of CHARTS) {
       markDirty(() => {
         const host = /** @type {HTMLElement} */ (
           this.querySelector(`[data-quantity=${chart.quantity}]`));
-        const data = joinLines(chartLines(record, earlier, chart.quantity));
+        const data = joinLines(chartLines(record, earlier, chart.quantity, plan));
         this.#show(chart, host, /** @type {uPlot.AlignedData} */ (data));
       });
     }
@@ -171,7 +171,7 @@ export class Curves extends View {
   #show(chart, host, data) {
     const width = Math.floor(host.clientWidth);
     if (width < 50) return;
-    const own = chart.quantity === 'rate' ? 1 : 3;
+    const own = chart.quantity === 'rate' ? 2 : 3;
     const earlier = Math.max(0, data.length - 1 - own);
     const shape = `${earlier}`;
     const old = this.#plots.get(chart.quantity);
@@ -183,7 +183,7 @@ export class Curves extends View {
     old?.plot.destroy();
     const values = /** @type {HTMLElement} */ (
       host.parentElement?.querySelector('.chart-values'));
-    const plot = new uPlot(plan(chart, width, own, earlier, values), data, host);
+    const plot = new uPlot(chartOptions(chart, width, earlier, values), data, host);
     this.#plots.set(chart.quantity, { plot, shape });
   }
 }
@@ -203,15 +203,14 @@ function at(curve, epoch) {
 /**
  * @param {ChartPlan} chart
  * @param {number} width
- * @param {number} own       curves of the present run: 1 or 3
  * @param {number} earlier   curves of earlier runs
  * @param {HTMLElement} values  where the values under the pointer are written
  * @returns {uPlot.Options}
  */
-function plan(chart, width, own, earlier, values) {
+function chartOptions(chart, width, earlier, values) {
   const style = getComputedStyle(document.documentElement);
   const colour = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
-  const series = ownSeries(colour).slice(0, own);
+  const series = chart.quantity === 'rate' ? rateSeries(colour) : ownSeries(colour);
   for (let i = 0; i < earlier; i++) {
     series.push({
       label: 'earlier', stroke: colour('--ink-faint'), width: 1, spanGaps: true,
@@ -254,6 +253,19 @@ function ownSeries(colour) {
       label: 'test', stroke: colour('--accent'), width: 0, spanGaps: true,
       points: { show: true, size: 6, fill: colour('--accent'), stroke: colour('--accent') },
     },
+  ];
+}
+
+/**
+ * The rate that was used, over the one that is planned.
+ * @param {(name: string) => string} colour
+ * @returns {uPlot.Series[]}
+ */
+function rateSeries(colour) {
+  const plain = { spanGaps: true, points: { show: false } };
+  return [
+    { ...plain, label: 'used', stroke: colour('--ink'), width: 1.5 },
+    { ...plain, label: 'planned', stroke: colour('--second'), width: 1, dash: [4, 4] },
   ];
 }
 
@@ -332,7 +344,8 @@ function axesOf(chart, colour) {
       gap: 6,
       space: 36,
       grid: { stroke: colour('--rule'), width: 1 },
-      ...(chart.quantity === 'accuracy' ? { incrs: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2] } : {}),
+      ...(chart.quantity === 'accuracy'
+        ? { incrs: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2] } : {}),
       ...(chart.logarithmic ? {
         splits: (_, __, min, max) => logSplits(min, max),
         filter: (_, splits) => splits,

@@ -13,6 +13,15 @@ import {
 /** Batches a second that the slider offers; the last is as fast as it goes. */
 const SPEEDS = [1, 2, 5, 10, 25, 60, 150, 400, Infinity];
 
+/** Why a run is over, in the place of the time that is left. */
+const ENDS = {
+  epochs: 'finished',
+  steps: 'step limit',
+  seconds: 'time limit',
+  target: 'target met',
+  patience: 'stopped early',
+};
+
 export class Hero extends View {
   /** @type {(keyof import('../state/store.js').State)[]} */
   static watches = ['progress', 'evaluation', 'data', 'run', 'speed', 'obstacle'];
@@ -109,8 +118,7 @@ export class Hero extends View {
           formatCount(run.stepsPerEpoch)}</dd></div>
         <div><dt>images a second</dt><dd>${waiting ? 'waiting for images'
           : this.#rate()}</dd></div>
-        <div><dt>time left</dt><dd>${
-          formatDuration(progress?.secondsLeft ?? NaN) || '–'}</dd></div>
+        <div><dt>time left</dt><dd>${this.#timeLeft()}</dd></div>
         <div><dt>learning rate</dt><dd>${
           step ? formatNumber(progress?.learningRate ?? NaN) : '–'}</dd></div>
         <div><dt>training loss</dt><dd>${
@@ -124,6 +132,12 @@ export class Hero extends View {
     if (!progress) return '–';
     const within = progress.phase === 'finished' ? 0 : 1;
     return `${Math.min(progress.epoch + within, progress.epochs)} of ${progress.epochs}`;
+  }
+
+  #timeLeft() {
+    const { progress } = this.state;
+    if (progress?.phase === 'finished') return ENDS[progress.ended ?? 'epochs'];
+    return formatDuration(progress?.secondsLeft ?? NaN) || '–';
   }
 
   #rate() {

@@ -84,7 +84,8 @@ export class NetworkView extends View {
     const height = Math.ceil(layer.values.length / width);
     const open = this.#canOpen(index);
     return html`<li><h3>${layer.text}</h3>
-      <div class="cells-frame"><canvas class="cells ${open ? 'open' : ''}" data-layer=${index} width=${width}
+      <div class="cells-frame"><canvas class="cells ${open ? 'open' : ''}"
+          data-layer=${index} width=${width}
         height=${height} role="img"
         aria-label="${formatCount(layer.values.length)} values of ${layer.text}"
         @click=${(/** @type {MouseEvent} */ event) => this.#onClick(event, index)}></canvas>
@@ -143,7 +144,8 @@ export class NetworkView extends View {
         <figure><canvas class="weight" width="28" height="28" role="img"
           aria-label="Weights of the neuron"></canvas><figcaption>its weights</figcaption></figure>
         <figure><canvas class="product" width="28" height="28" role="img"
-          aria-label="Weights times pixels"></canvas><figcaption>weight × pixel</figcaption></figure>
+          aria-label="Weights times pixels"></canvas><figcaption>weight ×
+          pixel</figcaption></figure>
       </div>` : nothing}
       <table class="terms">
         <caption>Neuron ${neuron.unit} of “${trace.layers[neuron.layer].text}” adds up

@@ -29,7 +29,7 @@ const OPEN_GROUPS = 1;
 
 export class Setup extends View {
   /** @type {(keyof import('../state/store.js').State)[]} */
-  static watches = ['engine', 'run', 'draft', 'faults', 'progress', 'notice'];
+  static watches = ['engine', 'run', 'draft', 'faults', 'plan', 'progress', 'notice'];
 
   #open = false;
   #hasStarted = false;
@@ -133,14 +133,17 @@ export class Setup extends View {
     const value = draft[option.key] ?? run?.values[option.key] ?? option.default;
     const fault = faults[option.key] ?? '';
     const id = `option-${option.key}`;
-    const described = fault ? `${id}-help ${id}-fault` : `${id}-help`;
+    const note = this.state.plan?.notes[option.key] ?? '';
+    const described = [`${id}-help`, fault && `${id}-fault`, note && `${id}-note`]
+      .filter(Boolean).join(' ');
     const differs = this.#changedKeys().includes(option.key);
-    return html`<div class="field ${option.type} ${differs ? 'differs' : ''}">
+    return html`<div class="field ${option.type} ${differs ? 'differs' : ''} ${note ? 'idle' : ''}">
       <label for=${id}>${option.key}${option.live
     ? html` <span class="live">live</span>` : nothing}</label>
       ${this.#input(option, id, value, described, fault !== '')}
       <p class="help" id="${id}-help">${option.help}</p>
       ${option.type === 'network' ? this.#layerHelp() : nothing}
+      ${note ? html`<p class="note" id="${id}-note">${note}</p>` : nothing}
       <p class="fault" id="${id}-fault" role="alert">${fault}</p>
     </div>`;
   }

@@ -36,7 +36,7 @@ export class Weights extends View {
 
   /** @param {Set<keyof import('../state/store.js').State>} changed */
   changed(changed) {
-    if (changed.has('run')) super.changed(changed);
+    super.changed(changed);
     markDirty(this.#task);
   }
 
@@ -49,7 +49,7 @@ export class Weights extends View {
         pulls it up</span>, <span class="key second">blue pulls it down</span>. Choose one
         to follow its sum.</p>` : html`<p class="lead">The first layer of this network
         has no weights over the pixels, so there is nothing to draw here.</p>`}
-      <canvas class="weights" role="img" ?hidden=${!units} @click=${this.#onClick}
+      <canvas class="weights" role="img" ?hidden=${!units || !this.state.weights} @click=${this.#onClick}
         aria-label="Weights of the first layer as ${Math.min(units, MOST)} pictures"
         ></canvas>`;
   }
