@@ -57,8 +57,10 @@ static void group_moments(Group group, const float *x, double *mean,
 }
 
 /* ==== batchnorm ========================================================= */
-/* cache[0]: μ and cache[1]: 1/√(σ²+ε) of each channel in the last forward;
- * state[0]: running mean, state[1]: running variance. */
+/* cache[0]: μ and cache[1]: 1/√(σ²+ε) of each channel in the last forward,
+ * cache[2]: its unbiased variance; state[0]: running mean, state[1]: running
+ * variance. These move in backward, so that a batch whose loss is not finite
+ * leaves them alone. */
 
 static Status batchnorm_configure(Layer *layer, Fault *fault) {
     TRY(layer_expect_words(layer, 0, 1, fault));
@@ -74,7 +76,7 @@ static Status batchnorm_configure(Layer *layer, Fault *fault) {
 
 static void batchnorm_bind(Layer *layer, Arena *arena, int max_rows) {
     (void)max_rows;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         layer->cache[i] = arena_floats(arena, (size_t)layer->in.channels);
 }
 
@@ -88,30 +90,25 @@ static Group channel_group(const Layer *layer, const Pass *pass) {
 
 /* One running average goes the share `momentum` of the way to `value`. */
 static void move_average(const Layer *layer, int state, size_t channel,
-                         double value) {
+                         float value) {
     float *const average = &layer->state[state][channel];
     const double momentum = layer->argument[0];
-    *average = (float)((1 - momentum) * (double)*average + momentum * value);
+    *average =
+        (float)((1 - momentum) * (double)*average + momentum * (double)value);
 }
 
-/* Mean and 1/deviation of a channel into the cache, and, in training, the
- * running averages on. */
+/* Mean, 1/deviation and unbiased variance of a channel into the cache: of the
+ * batch in training, otherwise the running averages. */
 static void channel_moments(Layer *layer, const Pass *pass, Group group,
                             const float *x, size_t channel) {
     double mean = (double)layer->state[0][channel];
     double variance = (double)layer->state[1][channel];
-    if (pass->training) {
-        group_moments(group, x, &mean, &variance);
-        const double count = group_count(group);
-        const double unbiased =
-            count > 1 ? variance * count / (count - 1) : variance;
-        if (pass->observing) {
-            move_average(layer, 0, channel, mean);
-            move_average(layer, 1, channel, unbiased);
-        }
-    }
+    if (pass->training) group_moments(group, x, &mean, &variance);
+    const double count = group_count(group);
     layer->cache[0][channel] = (float)mean;
     layer->cache[1][channel] = (float)(1 / __builtin_sqrt(variance + EPSILON));
+    layer->cache[2][channel] =
+        (float)(count > 1 ? variance * count / (count - 1) : variance);
 }
 
 /* What the tasks of one pass share; a task is one channel or one row. */
@@ -170,6 +167,10 @@ static void batchnorm_backward_channel(void *context, int task) {
         }
     give_gradient(job->pass, &layer->parameter[0].gradient[channel], sum_dy_x);
     give_gradient(job->pass, &layer->parameter[1].gradient[channel], sum_dy);
+    if (job->pass->observing) {
+        move_average(layer, 0, channel, layer->cache[0][channel]);
+        move_average(layer, 1, channel, layer->cache[2][channel]);
+    }
     if (job->out == NULL) return;
     const float mean_dy = (float)(sum_dy / group_count(group));
     const float mean_dy_x = (float)(sum_dy_x / group_count(group));

@@ -87,7 +87,7 @@ static void test_goes_on(void **state) {
         "net=dense 12,relu,dense 10 validation=100 batch=64 optimizer=adam",
         "net=dense 12,relu,dense 10 batch=1500 validation=0 optimizer=nesterov",
         "net=dense 12,batchnorm,relu,dropout 0.3,dense 10 validation=100 "
-        "optimizer=rmsprop schedule=one-cycle warmup=1",
+        "optimizer=rmsprop schedule=one-cycle warmup=1 patience=2",
         "net=dense 12,layernorm,gelu,dense 10 optimizer=adamw validation=9 "
         "shift=2 rotate=15 elastic=20 drop-last=on clip=0.5 max-norm=2",
     };
@@ -203,6 +203,7 @@ static void test_other_runs(void **state) {
 static size_t header_size(const Trainer *trainer, Saved saved) {
     const size_t vectors =
         1 + (size_t)optimizer_slots(trainer->optimizer.settings.kind);
+    assert_true(trainer->options.value[OPTION_PATIENCE] == 0);
     return saved.size - sizeof(float) * (trainer->network.state_size +
                                          vectors * trainer->network.flat_size);
 }
