@@ -93,10 +93,10 @@ static double vectors_dot(const Vectors *v, size_t a, size_t b) {
 static void vectors_add(const Vectors *v, size_t a, double factor, size_t b) {
     float *const x = v->at + a * v->vector_stride;
     const float *const y = v->at + b * v->vector_stride;
-    for (size_t i = 0; i < v->length; i++)
-        x[i * v->element_stride] = (float)((double)x[i * v->element_stride] +
-                                           factor *
-                                               (double)y[i * v->element_stride]);
+    for (size_t i = 0; i < v->length; i++) {
+        const size_t at = i * v->element_stride;
+        x[at] = (float)((double)x[at] + factor * (double)y[at]);
+    }
 }
 
 /* Normal draws made orthonormal by Gram and Schmidt, twice over for the bits

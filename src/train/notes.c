@@ -20,7 +20,9 @@ static const char *optimizer_note(OptimizerKind kind, OptionId id) {
         if (!is_adam(kind)) return "Only the optimisers adam and adamw use it.";
         break;
     case OPTION_ALPHA:
-        if (kind != OPTIMIZER_RMSPROP) return "Only the optimiser rmsprop uses it.";
+        if (kind != OPTIMIZER_RMSPROP) {
+            return "Only the optimiser rmsprop uses it.";
+        }
         break;
     case OPTION_EPSILON:
         if (!is_adam(kind) && kind != OPTIMIZER_RMSPROP)

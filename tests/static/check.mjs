@@ -190,12 +190,13 @@ function wideLines(list, columns) {
 }
 
 /**
+ * Files by their lines of code; comments are not counted, they are asked for.
  * @param {Source[]} list
  * @param {number} most
  */
 function longFiles(list, most) {
   return list.flatMap((source) => {
-    const count = source.text.split('\n').length - 1;
+    const count = source.code.split('\n').filter((line) => line.trim()).length;
     return count > most ? [`${source.file}: ${count} lines, at most ${most}`] : [];
   });
 }
@@ -284,8 +285,8 @@ export function runStatic() {
     ['C lines fit 80 columns', () => wideLines(allC, 80)],
     // 90 is the aim; what is a little longer may stay.
     ['JavaScript lines fit 100 columns', () => wideLines(allJs, 100)],
-    ['sources of the core stay below 600 lines', () => longFiles(core, 600)],
-    ['modules of the page stay below 600 lines', () => longFiles(web, 600)],
+    ['sources of the core stay below 600 lines of code', () => longFiles(core, 600)],
+    ['modules of the page stay below 600 lines of code', () => longFiles(web, 600)],
     ['file names are unique', repeatedNames],
     ['web/core knows nothing of the page', () => importProblems('web/core/', ['web/core/'])],
     ['web/ui uses state and protocol only', () => importProblems('web/ui/',
