@@ -81,9 +81,9 @@ static inline f32x4 regularised(const OptimizerStep *s, f32x4 gradient,
 
 /* Memory that decays passes through subnormal numbers on its way to zero, and
  * those cost a processor a hundred times an ordinary addition. Nothing this
- * small can move a weight, so it is zero at once. */
+ * small can move a weight, so it is zero at once; a NaN stays. */
 static inline f32x4 flush_tiny(f32x4 v) {
-    return f32x4_keep(f32x4_abs(v) > f32x4_splat(1e-30f), v);
+    return f32x4_keep(~(f32x4_abs(v) <= f32x4_splat(1e-30f)), v);
 }
 
 static inline f32x4 momentum_direction(const OptimizerStep *s, bool nesterov,
