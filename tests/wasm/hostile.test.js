@@ -337,6 +337,8 @@ describe('making and disposing', () => {
       tune: [], warmUp: [1], data: ['train'],
       writeData: ['train', 0, new Uint8Array(784), Uint8Array.of(1)],
       continueEvaluation: [5], evaluation: [],
+      notes: [''], learningRates: [5], augmented: [new Uint8Array(784), 0],
+      findRate: [], beginRateTest: [], trainingImages: [0, 1], judge: [],
     };
     const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(gone)).filter((name) => (
       typeof Object.getOwnPropertyDescriptor(Object.getPrototypeOf(gone), name).value

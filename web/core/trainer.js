@@ -15,8 +15,9 @@ import {
 } from './data.js';
 import { CoreError } from './errors.js';
 import {
-  CLASS_COUNT, EVALUATION, IMAGE_PIXELS, NUMBER, PARAMETER, SET,
+  CLASS_COUNT, EVALUATION, IMAGE_PIXELS, NUMBER, SET,
 } from './layout.js';
+import { Parameters, sizeOf } from './parameters.js';
 import { distort, lightRun, lookAt, plannedRates, readNotes } from './preview.js';
 import { RateTest, sweptRun } from './rate-test.js';
 import { measureTiles, warmUpNetwork } from './speed.js';
@@ -26,6 +27,8 @@ import { readLayerKinds, readOptions, readRun, runValues } from './tables.js';
 /**
  * @typedef {import('./core.js').Core} Core
  * @typedef {import('./data.js').LabelledImages} LabelledImages
+ * @typedef {import('./parameters.js').Parameter} Parameter
+ * @typedef {import('./parameters.js').ParameterValues} ParameterValues
  * @typedef {import('./preview.js').RateCurve} RateCurve
  * @typedef {import('./rate-test.js').RateTestResult} RateTestResult
  * @typedef {import('./stopping.js').Ended} Ended
@@ -43,14 +46,6 @@ import { readLayerKinds, readOptions, readRun, runValues } from './tables.js';
  * @property {number} threads   wanted
  * @property {string} reason    why this build and so many threads, in words
  * @property {() => void} release   stop the engine's helpers
- *
- * @typedef {object} Parameter
- * @property {string} name      "0.weight"
- * @property {number[]} shape   PyTorch's layout
- * @property {number} layer     index in `net=`
- * @property {number} size      how many values
- *
- * @typedef {{name: string, shape: number[], values: Float32Array}} ParameterValues
  *
  * Everything the trainer counts; NaN where nothing is known yet.
  * @typedef {Record<keyof typeof NUMBER, number>} Metrics
@@ -70,9 +65,6 @@ const CHUNK_IMAGES = 1000;
 
 /** Steps in one call of the engine. */
 const STEPS_MAX = 2 ** 30;
-
-/** @param {number[]} shape */
-const sizeOf = (shape) => shape.reduce((product, length) => product * length, 1);
 
 export class Trainer {
   /** @type {Core} */
@@ -94,7 +86,7 @@ export class Trainer {
   #tile = -1;
   /** @type {EngineInfo} */
   #engine;
-  /** @type {Parameter[] | null} of the present network, once asked for */
+  /** @type {Parameters | null} of the present network, once asked for */
   #parameters = null;
   #stopping = new Stopping();
   /** Means over what the last steps trained, before weights went back. */
@@ -645,8 +637,7 @@ export class Trainer {
       core.checked(name, this.#handle, pixelsAt, labelsAt, count, lossAt);
       return core.double(lossAt);
     });
-    const gradients = this.parameters().map((parameter, index) => (
-      this.#readParameter(parameter, index, PARAMETER.GRADIENT)));
+    const gradients = this.#table().gradients();
     return { loss, gradients };
   }
 
@@ -672,18 +663,7 @@ export class Trainer {
    * @returns {Parameter[]}
    */
   parameters() {
-    const core = this.#core;
-    const count = core.checked('soma_parameter_count', this.#handle);
-    this.#parameters ??= Array.from({ length: count }, (_, index) => {
-      const shape = core.shapeOf('soma_parameter_shape', this.#handle, index);
-      return {
-        name: core.textOf('soma_parameter_name', this.#handle, index),
-        shape,
-        layer: core.call('soma_parameter_layer', this.#handle, index),
-        size: sizeOf(shape),
-      };
-    });
-    return structuredClone(this.#parameters);
+    return this.#table().list();
   }
 
   /**
@@ -691,8 +671,7 @@ export class Trainer {
    * @returns {ParameterValues}
    */
   readParameter(name) {
-    const { parameter, index } = this.#parameter(name);
-    return this.#readParameter(parameter, index, PARAMETER.VALUE);
+    return this.#table().read(name);
   }
 
   /**
@@ -701,13 +680,8 @@ export class Trainer {
    * @param {ArrayLike<number>} values   as many as its shape says, finite
    */
   writeParameter(name, values) {
-    const { parameter, index } = this.#parameter(name);
-    const floats = check.floats(values, parameter.name, parameter.size);
-    const core = this.#core;
+    this.#table().write(name, values);
     this.#evaluating = null;
-    core.borrow(() => core.checked(
-      'soma_parameter_write', this.#handle, index, core.put(floats), floats.length,
-    ));
     this.#given = true;
   }
 
@@ -832,7 +806,7 @@ export class Trainer {
     try {
       fill(dataset);
       handle = this.#make(dataset, this.run().text);
-      if (this.#given && this.#number('step') === 0) this.#copyWeights(handle);
+      if (this.#given && this.#number('step') === 0) this.#table().copyTo(handle);
     } catch (error) {
       if (handle) core.call('soma_trainer_destroy', handle);
       core.call('soma_dataset_destroy', dataset);
@@ -857,14 +831,10 @@ export class Trainer {
       && counts.test === this.#reserved.test;
   }
 
-  /** @param {number} handle  a new network of the same shape */
-  #copyWeights(handle) {
-    const core = this.#core;
-    this.parameters().forEach(({ size }, index) => core.borrow(() => {
-      const at = core.room(size * 4);
-      core.checked('soma_parameter_read', this.#handle, index, PARAMETER.VALUE, at, size);
-      core.checked('soma_parameter_write', handle, index, at, size);
-    }));
+  /** The parameters of the present network. */
+  #table() {
+    this.#parameters ??= new Parameters(this.#core, this.#handle);
+    return this.#parameters;
   }
 
   /**
@@ -973,35 +943,6 @@ export class Trainer {
       const [from, to] = [core.put(pixels), core.room(count * CLASS_COUNT * 4)];
       core.checked(name, this.#handle, from, count, to);
       return core.floats(to, count * CLASS_COUNT);
-    });
-  }
-
-  /** @param {unknown} name */
-  #parameter(name) {
-    const parameters = this.parameters();
-    const index = parameters.findIndex((parameter) => parameter.name === name);
-    if (index >= 0) return { parameter: parameters[index], index };
-    const names = parameters.map((parameter) => parameter.name).join(', ');
-    throw new CoreError(
-      'BAD_ARGUMENT',
-      `There is no parameter ${JSON.stringify(String(name).slice(0, 40))}; `
-        + `this network has ${names}.`,
-      'name',
-    );
-  }
-
-  /**
-   * @param {Parameter} parameter
-   * @param {number} index
-   * @param {number} which
-   * @returns {ParameterValues}
-   */
-  #readParameter({ name, shape, size }, index, which) {
-    const core = this.#core;
-    return core.borrow(() => {
-      const at = core.room(size * 4);
-      core.checked('soma_parameter_read', this.#handle, index, which, at, size);
-      return { name, shape, values: core.floats(at, size) };
     });
   }
 }
