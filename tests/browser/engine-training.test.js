@@ -52,7 +52,7 @@ async function trainToTheEnd(page) {
 test.each([
   ['with threads', { base: '/a/sub/path/' }],
   ['without isolation headers, on one thread', { isolated: false, base: '/sub/' }],
-])('%s: 0.975 of the test images in ten epochs, and no task of the page takes over 50 ms', async (_, how) => {
+])('%s: 0.975 of the test images in ten epochs, no task of the page over 50 ms', async (_, how) => {
   const host = await openSite(how);
   // What the page does itself comes back in each run; what another program on the
   // machine does to it need not. A crowded machine is judged in page-training.

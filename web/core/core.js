@@ -84,6 +84,19 @@ export class Core {
   }
 
   /**
+   * What a function of (handle, which) returns for which = 0 .. count - 1; many
+   * calls at the price of few.
+   * @param {string} name
+   * @param {number} handle
+   * @param {number} count
+   */
+  numbers(name, handle, count) {
+    this.call(name, handle, 0);
+    const read = this.#raw[name];
+    return Array.from({ length: count }, (_, which) => read(handle, which));
+  }
+
+  /**
    * From now on refuse every call with this error.
    * @param {CoreError} error
    */

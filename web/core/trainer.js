@@ -63,6 +63,8 @@ import { readLayerKinds, readOptions, readRun, runValues } from './tables.js';
 /** Images that are predicted or evaluated in one call of the engine. */
 const CHUNK_IMAGES = 1000;
 
+const NUMBER_NAMES = /** @type {(keyof typeof NUMBER)[]} */ (Object.keys(NUMBER));
+
 /** Steps in one call of the engine. */
 const STEPS_MAX = 2 ** 30;
 
@@ -475,9 +477,12 @@ export class Trainer {
    * @returns {Metrics}
    */
   metrics() {
-    const names = /** @type {(keyof typeof NUMBER)[]} */ (Object.keys(NUMBER));
-    const entries = names.map((name) => [name, this.#number(name)]);
-    return /** @type {Metrics} */ (Object.fromEntries(entries));
+    const values = this.#core.numbers(
+      'soma_trainer_number', this.#handle, NUMBER_NAMES.length,
+    );
+    const metrics = /** @type {Metrics} */ ({});
+    for (const name of NUMBER_NAMES) metrics[name] = values[NUMBER[name]];
+    return metrics;
   }
 
   /** Start new means. */

@@ -32,6 +32,9 @@ import { Ticker } from './ticker.js';
 const SLICE_MS = 10;
 const REPORT_MS = 60;
 
+/** A slice looks at the clock about so often, should its steps take longer. */
+const CLOCK_READS = 4;
+
 /** The next images are not here; or not even announced, but on their way. */
 const NOT_YET = ['DATA_PENDING', 'NO_DATA'];
 
@@ -321,14 +324,16 @@ export class RunLoop {
     if (due < 1) return;
     const start = performance.now();
     let metrics = before;
-    for (let left = Math.min(due, this.#stepsInSlice()); left > 0;) {
-      const asked = Math.min(left, this.#pulse.stepsToPoint(metrics));
+    const most = this.#stepsInSlice();
+    const atOnce = Math.ceil(most / CLOCK_READS);
+    for (let left = Math.min(due, most); left > 0;) {
+      const asked = Math.min(left, atOnce, this.#pulse.stepsToPoint(metrics));
       const made = this.#trainer.advance(asked);
       metrics = this.#trainer.metrics();
       this.#pointIfDue(metrics);
       // Fewer than asked: the epoch has ended, or the next slice hears why.
       if (made < asked || metrics.step % metrics.stepsPerEpoch === 0) break;
-      left -= made;
+      left = performance.now() - start < SLICE_MS ? left - made : 0;
     }
     this.#pulse.spent(metrics, performance.now() - start);
     this.#afterSlice(before, metrics, performance.now() - start);
