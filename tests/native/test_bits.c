@@ -1,6 +1,6 @@
-/* The bits of the weights depend on the run description alone: not on threads,
- * on how the first layer reads its input, on the tile of the matrix product,
- * on the cut into chunks, or on when the update is made.
+/* The bits of the weights depend on the run description alone: not on how the
+ * first layer reads its input, on the tile of the matrix product, on the cut
+ * into chunks, or on when the update is made; nor on threads (test_threads).
  *
  * Nothing is compared with stored fingerprints: tests/wasm compares with the
  * exact build, this file with itself.
@@ -16,7 +16,7 @@
 
 #include "toy.h"
 
-enum { TRAIN = 12000, STEPS = 50 };
+enum { TRAIN = 12000 };
 
 static Dataset *dataset;
 
@@ -49,36 +49,6 @@ static uint64_t fingerprint(const char *run, int steps,
 static void expect_same(const char *run, const char *what, uint64_t bits,
                         uint64_t expected) {
     if (bits != expected) fail_msg("%s: other bits with %s", run, what);
-}
-
-/* ==== Threads =========================================================== */
-
-/* Every part of the core that shares its work. */
-static const char *const everything[] = {
-    "net=dense 70,relu,dense 10 optimizer=sgd lr=0.1",
-    "net=dense 70,relu,dense 10 optimizer=adam lr=0.002 batch=33",
-    "net=dense 40,batchnorm,relu,dropout 0.3,dense 10 optimizer=momentum",
-    "net=dense 33,layernorm,gelu,dense 21,tanh,dense 10,softmax loss=mse "
-    "input=standard optimizer=adamw",
-    "net=dense 24,sigmoid,dense 24,softplus,dense 10 smoothing=0.1 l1=0.0001",
-    "net=dense 24,leaky-relu,dropout 0.5,dense 10 clip=0.5 max-norm=1.5 "
-    "optimizer=nesterov lr=0.05",
-    "net=dense 24,relu,dense 1 loss=binary digit=4 optimizer=rmsprop",
-    "net=dense 10,step loss=perceptron optimizer=sgd lr=0.1 batch=1",
-    "net=dense 20,relu,dense 10 shift=2 rotate=12 scale=0.1 elastic=30",
-};
-enum { EVERYTHING = sizeof everything / sizeof everything[0] };
-
-static void test_threads(void **state) {
-    (void)state;
-    for (int i = 0; i < EVERYTHING; i++) {
-        const char *const run = everything[i];
-        const uint64_t one = toy_fingerprint(dataset, 1, run, STEPS);
-        expect_same(run, "2 threads", toy_fingerprint(dataset, 2, run, STEPS),
-                    one);
-        expect_same(run, "3 threads", toy_fingerprint(dataset, 3, run, STEPS),
-                    one);
-    }
 }
 
 /* ==== Ways to compute the same ========================================== */
@@ -124,10 +94,10 @@ static void cut_passes(Trainer *trainer, int rows) {
 /* Batch norm alone must see its batch whole; it is refused beyond 1024. */
 static void test_chunks(void **state) {
     (void)state;
-    for (int i = 0; i < EVERYTHING; i++) {
+    for (int i = 0; i < TOY_RUNS; i++) {
         char run[512];
-        if (strstr(everything[i], "batch") != NULL) continue;
-        snprintf(run, sizeof run, "%s batch=300", everything[i]);
+        if (strstr(toy_runs[i], "batch") != NULL) continue;
+        snprintf(run, sizeof run, "%s batch=300", toy_runs[i]);
         const uint64_t whole = fingerprint(run, 10, NULL, 0);
         expect_same(run, "chunks of 100", fingerprint(run, 10, cut_passes, 100),
                     whole);
@@ -140,12 +110,12 @@ static void test_chunks(void **state) {
  * backward pass, and changes nothing else. */
 static void test_update_at_once_or_at_the_end(void **state) {
     (void)state;
-    for (int i = 0; i < EVERYTHING; i++) {
+    for (int i = 0; i < TOY_RUNS; i++) {
         char run[512];
-        if (strstr(everything[i], "clip") != NULL) continue;
-        snprintf(run, sizeof run, "%s clip=1e6", everything[i]);
+        if (strstr(toy_runs[i], "clip") != NULL) continue;
+        snprintf(run, sizeof run, "%s clip=1e6", toy_runs[i]);
         expect_same(run, "the update at the end", fingerprint(run, 40, NULL, 0),
-                    fingerprint(everything[i], 40, NULL, 0));
+                    fingerprint(toy_runs[i], 40, NULL, 0));
     }
 }
 
@@ -178,7 +148,6 @@ static void test_fingerprint_sees_every_bit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_sparse_and_dense),
         cmocka_unit_test(test_tiles),
         cmocka_unit_test(test_chunks),

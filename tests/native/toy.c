@@ -83,6 +83,20 @@ Dataset *toy_dataset(size_t train_count, size_t test_count) {
 
 /* ==== Runs ============================================================== */
 
+const char *const toy_runs[TOY_RUNS] = {
+    "net=dense 70,relu,dense 10 optimizer=sgd lr=0.1",
+    "net=dense 70,relu,dense 10 optimizer=adam lr=0.002 batch=33",
+    "net=dense 40,batchnorm,relu,dropout 0.3,dense 10 optimizer=momentum",
+    "net=dense 33,layernorm,gelu,dense 21,tanh,dense 10,softmax loss=mse "
+    "input=standard optimizer=adamw",
+    "net=dense 24,sigmoid,dense 24,softplus,dense 10 smoothing=0.1 l1=0.0001",
+    "net=dense 24,leaky-relu,dropout 0.5,dense 10 clip=0.5 max-norm=1.5 "
+    "optimizer=nesterov lr=0.05",
+    "net=dense 24,relu,dense 1 loss=binary digit=4 optimizer=rmsprop",
+    "net=dense 10,step loss=perceptron optimizer=sgd lr=0.1 batch=1",
+    "net=dense 20,relu,dense 10 shift=2 rotate=12 scale=0.1 elastic=30",
+};
+
 Trainer *toy_trainer(Dataset *dataset, Pool *pool, const char *run) {
     Trainer *trainer = NULL;
     Fault fault = {0};

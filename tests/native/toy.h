@@ -22,6 +22,11 @@ Dataset *toy_dataset(size_t train_count, size_t test_count);
 Dataset *toy_dataset_empty(size_t train_count, size_t test_count);
 void toy_arrive(Dataset *dataset, size_t first, size_t count);
 
+/* Run descriptions in which every part of the core that shares its work or
+ * draws random numbers takes part. */
+enum { TOY_RUNS = 9 };
+extern const char *const toy_runs[TOY_RUNS];
+
 /* A trainer, or a failed test with the fault's sentence. */
 Trainer *toy_trainer(Dataset *dataset, Pool *pool, const char *run);
 
