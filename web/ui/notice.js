@@ -11,6 +11,11 @@ export class Notice extends View {
   /** @type {(keyof import('../state/store.js').State)[]} */
   static watches = ['failure', 'obstacle'];
 
+  /** What cannot work at all is not shown: the sentence stands alone. */
+  updated() {
+    this.parentElement?.classList.toggle('obstructed', this.state.obstacle !== '');
+  }
+
   render() {
     const { failure, obstacle } = this.state;
     if (obstacle) return html`<div class="notice obstacle" role="alert"><p>${obstacle}</p></div>`;

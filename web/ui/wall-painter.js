@@ -13,6 +13,12 @@ import { mix, packPixel, ramp } from './ink.js';
 
 /** Steps from ink to accent. */
 const LEVELS = 7;
+/** A frame of this many milliseconds moves a tile by one level. */
+const LEVEL_MS = 18;
+/** From so many moving tiles on, they set out one after the other, like rain. */
+const RAIN_TILES = 500;
+/** In the rain, a tile waits this long on average, and then goes in two steps. */
+const RAIN_MS = 70;
 /** Up to so many tiles are copied to the canvas one by one, more as a band. */
 const FEW_TILES = 500;
 /** How much of the accent lies under a tile that glows; large digits speak for
@@ -46,6 +52,9 @@ export class WallPainter {
   /** Images that still have to be painted. @type {number[]} */
   #queue = [];
   #queued = new Uint8Array(0);
+  /** Images whose tile is on the picture since it was laid out. */
+  #drawn = new Uint8Array(0);
+  #paintedAt = 0;
   /** @type {ImageData|null} */
   #picture = null;
   #pixels = new Uint32Array(0);
@@ -71,6 +80,7 @@ export class WallPainter {
     this.#targets = new Uint8Array(count).fill(LEVELS - 1);
     this.#places = new Int32Array(count).fill(-1);
     this.#queued = new Uint8Array(count);
+    this.#drawn = new Uint8Array(count);
     this.#queue = [];
     this.#known = new Uint8Array(0);
   }
@@ -115,6 +125,7 @@ export class WallPainter {
     this.#blank = true;
     this.#places.fill(-1);
     this.#queued.fill(0);
+    this.#drawn.fill(0);
     this.#queue = Array.from(order);
     order.forEach((image, place) => {
       this.#places[image] = place;
@@ -136,6 +147,7 @@ export class WallPainter {
       if (this.#targets[i] === target && this.#levels[i] === target) continue;
       this.#targets[i] = target;
       if (atOnce) this.#levels[i] = target;
+      if (atOnce) this.#drawn[i] = 0;
       if (this.#places[i] < 0) this.#levels[i] = target;
       else this.#enqueue(i);
     }
@@ -149,15 +161,19 @@ export class WallPainter {
    */
   paint(context, budgetMs) {
     if (!this.#picture) return;
-    const end = performance.now() + budgetMs;
-    // In a great change tiles leave at different times, like rain, not in step.
-    const haste = this.#queue.length > 500 ? 0.45 : 1;
+    const now = performance.now();
+    const end = now + budgetMs;
+    const passed = Math.min(100, now - this.#paintedAt);
+    this.#paintedAt = now;
+    const rain = this.#queue.length > RAIN_TILES;
+    const chance = rain ? 1 - Math.exp(-passed / RAIN_MS) : 1;
+    const stride = rain ? LEVELS >> 1 : Math.max(1, Math.round(passed / LEVEL_MS));
     const again = [];
     let done = 0;
     for (; done < this.#queue.length; done++) {
       if ((done & 63) === 63 && performance.now() > end) break;
       const image = this.#queue[done];
-      if (this.#step(image, haste)) again.push(image);
+      if (this.#step(image, Math.random() < chance ? stride : 0)) again.push(image);
     }
     const painted = this.#queue.slice(0, done);
     this.#queue = this.#queue.slice(done).concat(again);
@@ -204,17 +220,20 @@ export class WallPainter {
   }
 
   /**
-   * Draws one tile at its next level; true when it has further to go.
+   * Moves one tile towards its level and draws it if it changed; true when it has
+   * further to go.
    * @param {number} image
-   * @param {number} haste  chance to move in this frame
+   * @param {number} stride  levels it may go now
    */
-  #step(image, haste) {
+  #step(image, stride) {
     const target = this.#targets[image];
     const level = this.#levels[image];
-    if (level !== target && Math.random() < haste) {
-      this.#levels[image] += level < target ? 1 : -1;
+    const way = Math.max(-stride, Math.min(stride, target - level));
+    if (way !== 0 || !this.#drawn[image]) {
+      this.#levels[image] = level + way;
+      this.#drawn[image] = 1;
+      this.#drawTile(image);
     }
-    this.#drawTile(image);
     const going = this.#levels[image] !== target;
     if (!going) this.#queued[image] = 0;
     return going;

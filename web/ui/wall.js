@@ -152,8 +152,7 @@ export class Wall extends View {
   }
 
   #emptyNote() {
-    const { test, wall, obstacle } = this.state;
-    if (obstacle) return nothing;
+    const { test, wall } = this.state;
     if (!test) return html`<p class="wall-note">The test images are on their way.</p>`;
     if (this.#order.length) return nothing;
     return html`<p class="wall-note">${wall.filter === 'wrong' ? 'No mistakes here.'
@@ -267,8 +266,7 @@ export class Wall extends View {
 
   #context() {
     const canvas = /** @type {HTMLCanvasElement} */ (this.querySelector('canvas.wall'));
-    return /** @type {CanvasRenderingContext2D} */ (
-      canvas.getContext('2d', { alpha: false }));
+    return /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   }
 
   #layOut() {
