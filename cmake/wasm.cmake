@@ -58,6 +58,7 @@ target_link_options(soma PRIVATE
   -sMODULARIZE -sEXPORT_ES6          # one factory function, as an ES module
   -sENVIRONMENT=web,worker,node
   -sALLOW_MEMORY_GROWTH              # a network may need more than we guess
+  -sMEMORY_GROWTH_LINEAR_STEP=2MB    # no fifth more than it needs
   -sMALLOC=dlmalloc                 # emmalloc is 2.5 KB less, but its heap grows
                                      # when networks are made and dropped
   -sABORTING_MALLOC=0                # no memory is a Status, not a trap

@@ -26,17 +26,30 @@ describe.each(builds)('%s', (build) => {
   test('making and dropping networks again and again needs no more memory', async () => {
     const trainer = await trainerOf(build);
     trainer.setIdx(idx);
-    const run = 'net=dense 300, relu, dense 10';
-    for (let i = 0; i < 3; i += 1) trainer.configure(i % 2 ? run : '');
+    const rounds = (count) => {
+      for (let i = 0; i < count; i += 1) {
+        trainer.configure(i % 2 ? 'net=dense 300, relu, dense 10' : '');
+        trainer.warmUp(1);
+        trainer.step(2);
+      }
+    };
+    rounds(6);
     const before = trainer.memoryBytes;
-    for (let i = 0; i < 20; i += 1) {
-      trainer.configure(i % 2 ? run : '');
-      trainer.warmUp(1);
-      trainer.step(2);
-    }
+    rounds(30);
     expect(trainer.memoryBytes).toBe(before);
     trainer.dispose();
   });
+});
+
+test('W1 with all of MNIST stays under the raw data and 24 MB', async () => {
+  const trainer = await trainerOf('exact', 'optimizer=sgd\nlr=0.1');
+  trainer.warmUp(50);
+  trainer.tune();
+  trainer.setIdx(idx);
+  trainer.step(900);
+  trainer.evaluate('test');
+  expect(trainer.memoryBytes).toBeLessThan(70_000 * 785 + 24e6);
+  trainer.dispose();
 });
 
 test('no block is taken from the allocator while training', async () => {

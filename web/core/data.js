@@ -1,13 +1,13 @@
 /**
  * Images on their way into the engine's data set: from IDX bytes or arrays,
- * in cuts of one block, so that little memory is needed beside the data set.
+ * in cuts, so that little memory is needed beside the data set.
  *
  * @module
  */
 
 import * as check from './check.js';
 import { CoreError } from './errors.js';
-import { DATASET_BLOCK, IMAGE_PIXELS, SET } from './layout.js';
+import { IMAGE_PIXELS, SET } from './layout.js';
 
 /**
  * @typedef {import('./core.js').Core} Core
@@ -28,6 +28,9 @@ import { DATASET_BLOCK, IMAGE_PIXELS, SET } from './layout.js';
  */
 
 const IMAGES_HEADER = 16;
+
+/** Images copied at once: less than a megabyte. */
+const CUT = 1000;
 
 /** Most images of one set; the engine's own limit. */
 export const IMAGES_MAX = 2 ** 24;
@@ -145,8 +148,8 @@ export function writeImages(core, dataset, set, first, data, room) {
       'first',
     );
   }
-  for (let at = 0; at < count; at += DATASET_BLOCK) {
-    const end = Math.min(at + DATASET_BLOCK, count);
+  for (let at = 0; at < count; at += CUT) {
+    const end = Math.min(at + CUT, count);
     core.borrow(() => {
       const pixels = data.images.subarray(at * IMAGE_PIXELS, end * IMAGE_PIXELS);
       const [imagesAt, labelsAt] = [core.put(pixels), core.put(data.labels.subarray(at, end))];
