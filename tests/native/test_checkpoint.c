@@ -245,8 +245,22 @@ static void test_impossible_position(void **state) {
     const Saved bad = save(trainer);
     const size_t powers = header_size(trainer, bad) - 2 * sizeof(double);
     const uint64_t row = 5 * 64 + 1;
+    const Saved good = save(trainer);
     memcpy(bad.bytes + powers - sizeof row, &row, sizeof row);
     expect_refused(trainer, bad, STATUS_BAD_FILE);
+    /* The place begins with the step, u64, and the epoch, u32. */
+    const uint64_t steps[] = {4, 6, 5 + trainer_epoch_steps(trainer),
+                              UINT64_MAX};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        memcpy(bad.bytes, good.bytes, good.size);
+        memcpy(bad.bytes + powers - 20, &steps[i], sizeof steps[i]);
+        expect_refused(trainer, bad, STATUS_BAD_FILE);
+    }
+    const double power = 1.5;
+    memcpy(bad.bytes, good.bytes, good.size);
+    memcpy(bad.bytes + powers, &power, sizeof power);
+    expect_refused(trainer, bad, STATUS_BAD_FILE);
+    free(good.bytes);
     free(bad.bytes);
     trainer_destroy(trainer);
 }

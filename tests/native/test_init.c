@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "base/random.h"
 #include "toy.h"
 
 static Dataset *dataset;
@@ -212,6 +213,22 @@ static void test_orthogonal(void **state) {
 
 /* ==== What it depends on ================================================ */
 
+/* Element [o,i] of PyTorch's layout is draw number o·I + i of the parameter's
+ * own key, so neither storage nor order of work has a say. */
+static void test_draws(void **state) {
+    (void)state;
+    Trainer *const trainer =
+        create("normal init-scale=1 seed=77", "dense 6,relu,dense 8,dense 10");
+    const RandomKey key = {.seed = 77, .stream = STREAM_INIT, .step = 2};
+    size_t count;
+    float *const w = read(trainer, 2, &count);
+    assert_int_equal(count, 48);
+    for (size_t at = 0; at < count; at++)
+        assert_true(w[at] == random_normal(key, at));
+    free(w);
+    trainer_destroy(trainer);
+}
+
 static void test_depends_on_seed_and_parameter(void **state) {
     (void)state;
     static const char net[] = "dense 10,dense 10,dense 10";
@@ -255,6 +272,7 @@ int main(void) {
         cmocka_unit_test(test_last_layer),
         cmocka_unit_test(test_constants),
         cmocka_unit_test(test_orthogonal),
+        cmocka_unit_test(test_draws),
         cmocka_unit_test(test_depends_on_seed_and_parameter),
         cmocka_unit_test(test_zeros_fail_to_break_the_symmetry),
     };

@@ -221,6 +221,24 @@ static void test_rows_are_independent(void **state) {
     expect_rows_alone("net=dense 5,tanh,dense 1 loss=binary");
 }
 
+/* A gradient over more images than fit into a pass is the same, and so is the
+ * loss but for the order of its sum. */
+static void test_gradient_in_chunks(void **state) {
+    (void)state;
+    Trainer *const trainer = create("net=dense 19,relu,layernorm,dense 10");
+    const size_t size = trainer->network.flat_size;
+    trainer->network.max_rows = 256;
+    const double loss = trainer_gradient(trainer, pixels, NULL, labels, IMAGES);
+    float *const whole = reference_copy(size, trainer->network.gradients);
+    trainer->network.max_rows = 77;
+    const double chunked =
+        trainer_gradient(trainer, pixels, NULL, labels, IMAGES);
+    reference_assert_same_bits(size, trainer->network.gradients, whole);
+    assert_true(fabs(loss - chunked) < 1e-12);
+    free(whole);
+    trainer_destroy(trainer);
+}
+
 /* Floats in place of byte/255 are the same input. */
 static void test_bytes_and_floats(void **state) {
     (void)state;
@@ -372,6 +390,7 @@ int main(void) {
         cmocka_unit_test(test_gaps_stay_zero),
         cmocka_unit_test(test_gradients_are_announced),
         cmocka_unit_test(test_rows_are_independent),
+        cmocka_unit_test(test_gradient_in_chunks),
         cmocka_unit_test(test_bytes_and_floats),
         cmocka_unit_test(test_dense_images),
         cmocka_unit_test(test_find_not_finite),

@@ -406,6 +406,22 @@ static void test_restore_goes_on_as_before(void **state) {
     run_end(run);
 }
 
+/* Right after the start Adam's bias corrections are at their largest: going
+ * back takes them along. */
+static void test_restore_at_the_start(void **state) {
+    (void)state;
+    static const char description[] = SMALL "optimizer=adam lr=0.001";
+    const Run run = run_begin(dataset, description);
+    Fault fault = {0};
+    toy_steps(run.trainer, 7);
+    assert_int_equal(trainer_restore(run.trainer, &fault), STATUS_OK);
+    assert_int_equal(run.trainer->step, 0);
+    toy_steps(run.trainer, 9);
+    assert_true(trainer_fingerprint(run.trainer) ==
+                toy_fingerprint(dataset, 1, description, 9));
+    run_end(run);
+}
+
 /* The weights that were written are NaN from the start. */
 static void test_not_finite_names_the_layer(void **state) {
     (void)state;
@@ -511,6 +527,7 @@ int main(void) {
         cmocka_unit_test(test_evaluation_without_images),
         cmocka_unit_test(test_diverges_and_restores),
         cmocka_unit_test(test_restore_goes_on_as_before),
+        cmocka_unit_test(test_restore_at_the_start),
         cmocka_unit_test(test_not_finite_names_the_layer),
         cmocka_unit_test(test_live_settings),
         cmocka_unit_test(test_rate_changes_at_once),
