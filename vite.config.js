@@ -5,6 +5,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { fillReference, readTables } from './scripts/reference.mjs';
 
 const at = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -13,10 +14,22 @@ function pages() {
   const lessons = existsSync(at('web/lessons')) ? readdirSync(at('web/lessons')) : [];
   return [
     at('web/index.html'),
+    at('web/reference.html'),
     ...lessons.filter((name) => name.endsWith('.html')).map((name) =>
       at(`web/lessons/${name}`)),
   ];
 }
+
+/** The page of settings and layers is filled from the engine's tables. */
+const reference = {
+  name: 'soma-reference',
+  transformIndexHtml: {
+    order: /** @type {const} */ ('pre'),
+    handler: async (/** @type {string} */ html, /** @type {{filename: string}} */ page) => (
+      page.filename.endsWith('reference.html')
+        ? fillReference(html, await readTables(at('.'))) : html),
+  },
+};
 
 /* With these a page is cross-origin isolated: the engine may use threads.
  * SOMA_ISOLATED=0 serves as a plain static host does (serve.sh --no-headers). */
@@ -36,6 +49,7 @@ export default defineConfig({
   root: at('web'),
   base: './',
   publicDir: at('build/public'),
+  plugins: [reference],
   build: {
     outDir: at('dist'),
     emptyOutDir: true,

@@ -14,6 +14,7 @@ import { checkValue, describeRun, faultKey } from './state/settings-check.js';
 import { atMostEvery, latestOnly } from './state/latest.js';
 import { createStore } from './state/store.js';
 import { loadRuns, saveRuns } from './state/kept-runs.js';
+import { createToolbox } from './toolbox.js';
 import './ui/announcer.js';
 import './ui/confusion.js';
 import './ui/curves.js';
@@ -36,6 +37,7 @@ import './ui/weights.js';
 
 const store = createStore();
 const { session } = createClient({ onEvent, onCrash });
+const toolbox = createToolbox({ store, session, attempt, configure });
 
 const SITE_DATA = new URL('data/', document.baseURI).href;
 const ENGINE = new URL('engine/', document.baseURI).href;
@@ -67,6 +69,7 @@ function onProgress(progress) {
   store.set({ progress, ...(progress.watched ? { bars: progress.watched } : {}) });
   const stopped = before?.phase === 'training' || before?.phase === 'waiting';
   if (progress.phase === 'paused' || (progress.phase === 'finished' && stopped)) settle();
+  if (progress.phase === 'finished' && stopped) toolbox.finish();
 }
 
 /** A run stands still: everything shown must be of exactly this moment. */
@@ -240,6 +243,8 @@ function adopt(run) {
     evaluation: null,
     neuron: null,
     weights: null,
+    recipe: null,
+    rateTest: null,
     record: createRecord(nextRecord++, describeRun(run.values, options), link,
       run.stepsPerEpoch),
   });
@@ -415,6 +420,7 @@ const commands = {
     weightsWanted = wanted;
     if (wanted) lookAtWeights();
   },
+  ...toolbox.commands,
 };
 
 document.addEventListener('command', (event) => {
@@ -472,7 +478,7 @@ async function open(run) {
  */
 async function wakeViews() {
   for (const view of document.querySelectorAll('*')) {
-    if (!view.localName.startsWith('soma-')) continue;
+    if (!customElements.get(view.localName)) continue;
     /** @type {View} */ (view).store = store;
     await new Promise((resolve) => { setTimeout(resolve); });
   }

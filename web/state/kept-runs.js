@@ -6,7 +6,7 @@
  */
 
 import { get, set } from 'idb-keyval';
-import { MOST_RUNS } from './run-history.js';
+import { MOST_RUNS, createRecord } from './run-history.js';
 
 /** @typedef {import('./run-history.js').RunRecord} RunRecord */
 
@@ -17,7 +17,9 @@ const KEY = 'runs-1';
 export async function loadRuns() {
   try {
     const runs = await get(KEY);
-    return Array.isArray(runs) ? runs.slice(0, MOST_RUNS) : [];
+    if (!Array.isArray(runs)) return [];
+    // What an older version of the page kept lacks what came later.
+    return runs.slice(0, MOST_RUNS).map((run) => ({ ...createRecord(0, '', '', 1), ...run }));
   } catch {
     return [];
   }
@@ -29,7 +31,7 @@ export async function loadRuns() {
  */
 export async function saveRuns(runs) {
   try {
-    await set(KEY, runs);
+    await set(KEY, runs.slice(0, MOST_RUNS));
     return true;
   } catch {
     return false;

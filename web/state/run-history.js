@@ -10,7 +10,9 @@
 /** Twice the points a chart can show. */
 export const LONGEST_CURVE = 1600;
 /** Earlier runs kept for comparison. */
-export const MOST_RUNS = 6;
+export const MOST_RUNS = 12;
+/** Of these, as many are drawn behind the present one without being asked. */
+const MOST_SHOWN = 4;
 
 /**
  * @typedef {object} Curve
@@ -28,7 +30,11 @@ export const MOST_RUNS = 6;
  * @property {Curve} validation
  * @property {Curve} test           at the end of each epoch
  * @property {number} best          test accuracy, 0..1; NaN before the first
+ * @property {number} final         test accuracy of the last weights; NaN while unknown
+ * @property {import('../protocol.js').Progress['ended']} ended   why it is over
  * @property {number} trainingMs
+ * @property {string} title         given by the visitor; '' = none
+ * @property {boolean} shown        drawn in the charts, once it is an earlier run
  */
 
 /** @returns {Curve} */
@@ -51,7 +57,11 @@ export function createRecord(id, name, link, stepsPerEpoch) {
     validation: emptyCurve(),
     test: emptyCurve(),
     best: NaN,
+    final: NaN,
+    ended: null,
     trainingMs: 0,
+    title: '',
+    shown: true,
   };
 }
 
@@ -121,9 +131,9 @@ export const worthKeeping = (record) => !!record && record.train.epoch.length > 
  * @param {RunRecord|null} record
  */
 export function keepRecord(earlier, record) {
-  return record && worthKeeping(record)
-    ? [record, ...earlier].slice(0, MOST_RUNS)
-    : earlier;
+  if (!record || !worthKeeping(record)) return earlier;
+  return [record, ...earlier].slice(0, MOST_RUNS).map((run, place) => (
+    place < MOST_SHOWN ? run : { ...run, shown: false }));
 }
 
 /**

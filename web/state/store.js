@@ -47,6 +47,15 @@
  * @property {Record<string, string>} faults  key of the option → sentence
  * @property {import('../protocol.js').Plan|null} plan
  *   what the settings would do; null when they are refused
+ * @property {{running: boolean, result: import('../protocol.js').RateTest|null}|null} rateTest
+ *   the range test of the settings; null before the first
+ * @property {import('../protocol.js').AugmentedSheet|null} sheet
+ *   what augmentation makes of some images
+ * @property {boolean} extras         whether the figures among the settings can be shown
+ * @property {boolean} recipesOpen
+ * @property {{recipe: import('./recipes.js').Recipe, at: number}|null} recipe
+ *   the experiment that is set up, and which of its runs
+ * @property {number} highlight       earlier run that is pointed at; -1 = none
  * @property {number} speed           batches a second; Infinity = full
  * @property {{failure: Failure, canRestore: boolean}|null} failure
  * @property {string} notice          a short word after an action
@@ -86,6 +95,12 @@ export function initialState() {
     draft: {},
     faults: {},
     plan: null,
+    rateTest: null,
+    sheet: null,
+    extras: false,
+    recipesOpen: false,
+    recipe: null,
+    highlight: -1,
     speed: Infinity,
     failure: null,
     notice: '',

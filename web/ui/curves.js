@@ -11,7 +11,7 @@ import { View } from './view.js';
 import { markDirty } from './frame.js';
 import { onLookChange } from './ink.js';
 import { chartLines, joinLines } from '../state/chart-data.js';
-import { formatDuration, formatNumber, formatPercent } from '../state/format.js';
+import { formatNumber, formatPercent } from '../state/format.js';
 
 /** While training, the charts are drawn at most this often. */
 const PAUSE_MS = 200;
@@ -55,7 +55,7 @@ const CHARTS = [
 export class Curves extends View {
   static rests = true;
   /** @type {(keyof import('../state/store.js').State)[]} */
-  static watches = ['record', 'earlier', 'plan'];
+  static watches = ['record', 'earlier', 'plan', 'highlight'];
 
   /** @type {Map<Quantity, {plot: uPlot, shape: string}>} */
   #plots = new Map();
@@ -96,12 +96,12 @@ export class Curves extends View {
         </figure>`)}</div>
       <p class="legend"><span class="key ink">training</span>
         <span class="key second">validation</span> <span class="key accent">test, at the end
-        of each epoch</span> <span class="key dashed">planned rate</span>${this.state.earlier.length
+        of each epoch</span> <span class="key dashed">planned rate</span>${
+  this.state.earlier.some((run) => run.shown)
     ? html` <span class="key faded">earlier runs</span>` : nothing}</p>
       <details class="as-table" @toggle=${this.#onToggle}>
         <summary>The same as a table</summary>
-        ${this.#tableOpen ? this.#table() : nothing}</details>
-      ${this.#runs()}`;
+        ${this.#tableOpen ? this.#table() : nothing}</details>`;
   }
 
   /** @param {Event} event */
@@ -126,22 +126,6 @@ export class Curves extends View {
   })}</tbody></table>`;
   }
 
-  #runs() {
-    const { earlier } = this.state;
-    if (!earlier.length) return nothing;
-    return html`<h3>Earlier runs</h3>
-      <div class="table-scroll"><table class="figures runs"><thead><tr>
-        <th scope="col">settings</th><th scope="col">best on the test set</th>
-        <th scope="col">time in training</th><th scope="col"><span class="sr">actions</span>
-        </th></tr></thead>
-      <tbody>${earlier.map((run) => html`<tr><th scope="row"><a href=${run.link || '#'}
-          >${run.name}</a></th>
-        <td>${Number.isNaN(run.best) ? '–' : `${formatPercent(run.best)} %`}</td>
-        <td>${formatDuration(run.trainingMs / 1000) || '–'}</td>
-        <td><button class="quiet" @click=${() => this.ask({ name: 'forget', id: run.id })}
-          >Remove<span class="sr"> ${run.name}</span></button></td></tr>`)}</tbody></table></div>`;
-  }
-
   #rebuild() {
     for (const { plot } of this.#plots.values()) plot.destroy();
     this.#plots.clear();
@@ -151,14 +135,16 @@ export class Curves extends View {
   #draw() {
     if (!this.hasUpdated || !this.store) return;
     this.#drawnAt = performance.now();
-    const { record, earlier, plan } = this.state;
+    const { record, plan, highlight } = this.state;
+    const earlier = this.state.earlier.filter((run) => run.shown);
+    const pointed = earlier.map((run) => run.id === highlight);
     // One task for each chart: a slow machine draws them in different frames.
     for (const chart of CHARTS) {
       markDirty(() => {
         const host = /** @type {HTMLElement} */ (
           this.querySelector(`[data-quantity=${chart.quantity}]`));
         const data = joinLines(chartLines(record, earlier, chart.quantity, plan));
-        this.#show(chart, host, /** @type {uPlot.AlignedData} */ (data));
+        this.#show(chart, host, /** @type {uPlot.AlignedData} */ (data), pointed);
       });
     }
   }
@@ -167,13 +153,12 @@ export class Curves extends View {
    * @param {ChartPlan} chart
    * @param {HTMLElement} host
    * @param {uPlot.AlignedData} data
+   * @param {boolean[]} pointed   which of the earlier runs is pointed at
    */
-  #show(chart, host, data) {
+  #show(chart, host, data, pointed) {
     const width = Math.floor(host.clientWidth);
     if (width < 50) return;
-    const own = chart.quantity === 'rate' ? 2 : 3;
-    const earlier = Math.max(0, data.length - 1 - own);
-    const shape = `${earlier}`;
+    const shape = pointed.join();
     const old = this.#plots.get(chart.quantity);
     if (old && old.shape === shape) {
       if (old.plot.width !== width) old.plot.setSize({ width, height: chart.height });
@@ -183,7 +168,7 @@ export class Curves extends View {
     old?.plot.destroy();
     const values = /** @type {HTMLElement} */ (
       host.parentElement?.querySelector('.chart-values'));
-    const plot = new uPlot(chartOptions(chart, width, earlier, values), data, host);
+    const plot = new uPlot(chartOptions(chart, width, pointed, values), data, host);
     this.#plots.set(chart.quantity, { plot, shape });
   }
 }
@@ -203,17 +188,18 @@ function at(curve, epoch) {
 /**
  * @param {ChartPlan} chart
  * @param {number} width
- * @param {number} earlier   curves of earlier runs
+ * @param {boolean[]} pointed   which of the earlier runs is pointed at
  * @param {HTMLElement} values  where the values under the pointer are written
  * @returns {uPlot.Options}
  */
-function chartOptions(chart, width, earlier, values) {
+function chartOptions(chart, width, pointed, values) {
   const style = getComputedStyle(document.documentElement);
   const colour = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
   const series = chart.quantity === 'rate' ? rateSeries(colour) : ownSeries(colour);
-  for (let i = 0; i < earlier; i++) {
+  for (const strong of pointed) {
     series.push({
-      label: 'earlier', stroke: colour('--ink-faint'), width: 1, spanGaps: true,
+      label: 'earlier', stroke: colour(strong ? '--second' : '--ink-faint'),
+      width: strong ? 1.5 : 1, spanGaps: true,
       points: { show: false },
     });
   }

@@ -29,7 +29,8 @@ const OPEN_GROUPS = 1;
 
 export class Setup extends View {
   /** @type {(keyof import('../state/store.js').State)[]} */
-  static watches = ['engine', 'run', 'draft', 'faults', 'plan', 'progress', 'notice'];
+  static watches = ['engine', 'run', 'draft', 'faults', 'plan', 'progress', 'notice',
+    'extras', 'recipesOpen'];
 
   #open = false;
   #hasStarted = false;
@@ -57,6 +58,10 @@ export class Setup extends View {
         <div class="setup-buttons">
           <button class="quiet" aria-expanded=${this.#open} aria-controls="settings"
             @click=${this.#toggle}>Settings</button>
+          <button class="quiet" aria-expanded=${this.state.recipesOpen}
+            aria-controls="recipes" @click=${() => this.ask({
+    name: 'recipes', open: !this.state.recipesOpen,
+  })}>Recipes</button>
           <button class="quiet" @click=${() => this.ask({ name: 'copy', link })}
             >${this.state.notice || 'Copy link'}</button>
         </div>
@@ -77,6 +82,7 @@ export class Setup extends View {
 
   #toggle() {
     this.#open = !this.#open;
+    if (this.#open && !this.state.extras) this.ask({ name: 'extras' });
     this.requestUpdate();
   }
 
@@ -112,8 +118,18 @@ export class Setup extends View {
     return html`<details class="settings-group" ?open=${open}>
       <summary><h3>${name}</h3>
         <span>${changed ? describeRun(values, options) : ''}</span></summary>
-      <div class="settings-fields">${options.map((option) => this.#field(option))}</div>
+      <div class="settings-fields">${options.map((option) => this.#field(option))}
+        ${this.state.extras ? this.#extra(name) : nothing}</div>
     </details>`;
+  }
+
+  /** @param {string} group */
+  #extra(group) {
+    if (group === 'Learning') {
+      return html`<soma-rate-finder .store=${this.store}></soma-rate-finder>`;
+    }
+    return group === 'Augmentation'
+      ? html`<soma-augmentation .store=${this.store}></soma-augmentation>` : nothing;
   }
 
   /** Options that wait for a new network because another value was typed. */

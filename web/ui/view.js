@@ -26,7 +26,19 @@ import { markDirty, unmark } from './frame.js';
  *   | {name: 'apply', values: Record<string, string>}
  *   | {name: 'defaults'} | {name: 'copy', link: string}
  *   | {name: 'forget', id: number} | {name: 'weights', wanted: boolean}
+ *   | ToolboxCommand
  * } Command
+ *
+ * What surrounds a run; toolbox.js carries it out.
+ * @typedef {{name: 'findRate'} | {name: 'stopFindRate'} | {name: 'extras'}
+ *   | {name: 'sheet', wanted: boolean} | {name: 'recipes', open: boolean}
+ *   | {name: 'recipe', recipe: import('../state/recipes.js').Recipe}
+ *   | {name: 'leaveRecipe'}
+ *   | {name: 'vary', values: Record<string, string>, optimizer: string}
+ *   | {name: 'showRun', id: number, shown: boolean}
+ *   | {name: 'renameRun', id: number, title: string}
+ *   | {name: 'highlight', id: number}
+ * } ToolboxCommand
  */
 
 /** A view this close to the window counts as seen. */
