@@ -6,12 +6,13 @@
  */
 
 import { html, nothing } from 'lit';
-import uPlot from 'uplot';
 import { View } from './view.js';
 import { markDirty } from './frame.js';
 import { onLookChange } from './ink.js';
 import { chartLines, joinLines } from '../state/chart-data.js';
 import { formatNumber, formatPercent } from '../state/format.js';
+
+/** @import uPlot from 'uplot' */
 
 /** While training, the charts are drawn at most this often. */
 const PAUSE_MS = 200;
@@ -61,6 +62,11 @@ export class Curves extends View {
   #plots = new Map();
   #drawnAt = -Infinity;
   #timer = 0;
+  /**
+   * The chart library, fetched when a chart is about to be seen.
+   * @type {typeof uPlot|null}
+   */
+  #uPlot = null;
   #tableOpen = false;
   #task = () => this.#draw();
 
@@ -71,6 +77,13 @@ export class Curves extends View {
 
   firstUpdated() {
     new ResizeObserver(() => markDirty(this.#task)).observe(this);
+    const sight = new IntersectionObserver(async ([entry]) => {
+      if (!entry.isIntersecting) return;
+      sight.disconnect();
+      this.#uPlot = (await import('uplot')).default;
+      this.#rebuild();
+    }, { rootMargin: '300px 0px' });
+    sight.observe(this);
     document.fonts?.ready.then(() => this.#rebuild());
   }
 
@@ -133,7 +146,7 @@ export class Curves extends View {
   }
 
   #draw() {
-    if (!this.hasUpdated || !this.store) return;
+    if (!this.hasUpdated || !this.store || !this.#uPlot) return;
     this.#drawnAt = performance.now();
     const { record, plan, highlight } = this.state;
     const earlier = this.state.earlier.filter((run) => run.shown);
@@ -157,7 +170,7 @@ export class Curves extends View {
    */
   #show(chart, host, data, pointed) {
     const width = Math.floor(host.clientWidth);
-    if (width < 50) return;
+    if (width < 50 || !this.#uPlot) return;
     const shape = pointed.join();
     const old = this.#plots.get(chart.quantity);
     if (old && old.shape === shape) {
@@ -168,7 +181,7 @@ export class Curves extends View {
     old?.plot.destroy();
     const values = /** @type {HTMLElement} */ (
       host.parentElement?.querySelector('.chart-values'));
-    const plot = new uPlot(chartOptions(chart, width, pointed, values), data, host);
+    const plot = new this.#uPlot(chartOptions(chart, width, pointed, values), data, host);
     this.#plots.set(chart.quantity, { plot, shape });
   }
 }

@@ -14,6 +14,8 @@ export class Recipes extends View {
   static watches = ['recipesOpen', 'recipe', 'progress'];
 
   #shown = '';
+  /** A recipe was pressed, and what it brings has not been seen yet. */
+  #pressed = false;
 
   /** @param {Set<keyof import('../state/store.js').State>} changed */
   changed(changed) {
@@ -28,11 +30,25 @@ export class Recipes extends View {
     return html`${recipesOpen ? this.#list() : nothing}${recipe ? this.#chosen(recipe) : nothing}`;
   }
 
+  /** The list closes under the focus: it moves to what the recipe brought. */
+  updated() {
+    if (!this.#pressed || this.state.recipesOpen || !this.state.recipe) return;
+    this.#pressed = false;
+    const section = this.querySelector('.recipe');
+    section?.scrollIntoView({ block: 'center' });
+    section?.querySelector('button')?.focus({ preventScroll: true });
+  }
+
+  /** @param {import('../state/recipes.js').Recipe} recipe */
+  #press(recipe) {
+    this.#pressed = true;
+    this.ask({ name: 'recipe', recipe });
+  }
+
   #list() {
     return html`<section id="recipes" class="recipes" aria-label="Recipes"><ul>
       ${RECIPES.map((recipe) => html`<li>
-        <button class="quiet" @click=${() => this.ask({ name: 'recipe', recipe })}
-          >${recipe.name}</button>
+        <button class="quiet" @click=${() => this.#press(recipe)}>${recipe.name}</button>
         <p>${recipe.observe}</p></li>`)}</ul></section>`;
   }
 
