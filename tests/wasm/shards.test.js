@@ -190,11 +190,11 @@ describe('ShardLoader', () => {
     expect(secondsLeft).toBeLessThan(expected * 2);
   });
 
-  it('reports at most every 60 ms, and the end in any case', async () => {
-    const { loader, seen, handlers } = start({}, { now: () => 1000 });
+  it('reports bytes at most every 60 ms, every shard and the end in any case', async () => {
+    const { site, loader, seen, handlers } = start({}, { now: () => 1000 });
     await loader.load(handlers);
-    expect(seen.progress).toHaveLength(2);
-    expect(seen.progress[1].imagesReady).toBe(20);
+    expect(seen.progress).toHaveLength(1 + site.manifest.shards.length + 1);
+    expect(seen.progress.at(-1).imagesReady).toBe(20);
   });
 });
 

@@ -57,7 +57,7 @@ const IMAGE_PIXELS = 784;
  *   before the first block of the first call: how many images there will be
  * @property {(block: Block) => void | Promise<void>} onBlock
  * @property {(progress: ShardProgress) => void} [onProgress]
- *   at most about every 60 ms, and at the end
+ *   of bytes at most about every 60 ms; of every shard, and at the end, always
  */
 
 /**
