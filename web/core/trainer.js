@@ -362,10 +362,10 @@ export class Trainer {
    * @returns {LabelledImages}
    */
   trainingImages(first, count) {
-    const from = check.wholeNumber(first, 'first', 0, IMAGES_MAX);
-    const wanted = check.wholeNumber(count, 'count', 0, IMAGES_MAX);
+    const ready = this.ready('train');
+    const from = Math.min(check.wholeNumber(first, 'first', 0, IMAGES_MAX), ready);
+    const most = Math.min(check.wholeNumber(count, 'count', 0, IMAGES_MAX), ready - from);
     const [core, set] = [this.#core, SET.train];
-    const most = Math.max(0, Math.min(wanted, this.ready('train') - from));
     /** @param {string} part */
     const at = (part) => core.call(`soma_dataset_${part}`, this.#dataset, set) >>> 0;
     return {

@@ -49,7 +49,8 @@ export class Weights extends View {
         pulls it up</span>, <span class="key second">blue pulls it down</span>. Choose one
         to follow its sum.</p>` : html`<p class="lead">The first layer of this network
         has no weights over the pixels, so there is nothing to draw here.</p>`}
-      <canvas class="weights" role="img" ?hidden=${!units || !this.state.weights} @click=${this.#onClick}
+      <canvas class="weights" role="img" ?hidden=${!units || !this.state.weights}
+        @click=${this.#onClick}
         aria-label="Weights of the first layer as ${Math.min(units, MOST)} pictures"
         ></canvas>`;
   }
