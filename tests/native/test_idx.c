@@ -27,8 +27,9 @@ static File make_file(IdxKind kind, uint32_t count, size_t held) {
     const size_t header = kind == IDX_IMAGES ? 16 : 8;
     File file = {malloc(header + held), header + held};
     assert_non_null(file.bytes);
-    for (size_t i = 0; i < held; ++i)
-        file.bytes[header + i] = (uint8_t)(kind == IDX_IMAGES ? i : i % 10);
+    for (size_t i = header; i < header + held; ++i)
+        file.bytes[i] =
+            (uint8_t)((i - header) % (kind == IDX_IMAGES ? 256 : 10));
     const uint8_t magic[4] = {0, 0, 8, (uint8_t)kind};
     memcpy(file.bytes, magic, sizeof magic);
     put_be32(file.bytes + 4, count);
