@@ -499,3 +499,13 @@ test('an augmented sheet shows digits of the data and what becomes of them', asy
   expect(Buffer.compare(plain.subarray(0, 784), plain.subarray(7 * 784, 8 * 784))).toBe(0);
   expect(await failureOf(session.augmented('', 0, 8))).toMatchObject({ code: 'BAD_ARGUMENT' });
 });
+
+test('a run that has ended can be evaluated again, with the same outcome', async () => {
+  await openWithData(SMALL.replace('validation=1000', 'validation=0'));
+  await session.train();
+  await until(() => phase() === 'finished');
+  const told = ofType('evaluation').findLast(({ set }) => set === 'test');
+  const asked = await session.evaluate('test');
+  expect(asked).toMatchObject({ step: told.step, accuracy: told.accuracy, loss: told.loss });
+  expect(asked.predicted).toHaveLength(10_000);
+});

@@ -397,7 +397,6 @@ export class Trainer {
    */
   advance(most) {
     const wanted = check.wholeNumber(most, 'most', 1, STEPS_MAX);
-    this.#evaluating = null;
     this.#needData();
     const made = this.#engineSteps(wanted);
     if (made < 0) throw this.#core.fault();
@@ -564,6 +563,11 @@ export class Trainer {
     const count = check.wholeNumber(most, 'most', 1, IMAGES_MAX);
     this.#needEvaluation();
     return this.#core.checked('soma_evaluation_run', this.#handle, count);
+  }
+
+  /** The set whose evaluation can be read; null when there is none. */
+  get evaluated() {
+    return this.#evaluating;
   }
 
   /**
@@ -847,7 +851,6 @@ export class Trainer {
    * @param {(done: number) => number} left
    */
   #steps(left) {
-    this.#evaluating = null;
     this.#needData();
     let done = 0;
     for (let wanted = left(0); wanted > 0; wanted = left(done)) {
@@ -880,6 +883,7 @@ export class Trainer {
     const wanted = Math.min(most, stopping.stepsInTime);
     const made = this.#core.call('soma_trainer_steps', this.#handle, wanted);
     if (made > 0) stopping.spend(made, performance.now() - start);
+    if (made !== 0) this.#evaluating = null;
     return made;
   }
 

@@ -118,7 +118,8 @@ export class Evaluator {
    * @param {Job} job
    */
   #isFresh({ set }) {
-    return this.#fresh.set === set && this.#fresh.step === this.#trainer.metrics().step;
+    return this.#trainer.evaluated === set && this.#fresh.set === set
+      && this.#fresh.step === this.#trainer.metrics().step;
   }
 
   /** @param {Job} job */
