@@ -42,7 +42,7 @@ test('a press on Train reaches 95 % in three epochs, on wall, number and charts'
   await page.getByRole('button', { name: 'Train again' }).click();
   await waitForState(page, 'progress.phase', 'training');
   expect(await state(page, 'earlier.length')).toBe(1);
-  expect(await page.locator('.runs tbody tr').count()).toBe(1);
+  await expect.poll(() => page.getByRole('link', { name: /^Open / }).count()).toBe(1);
   await page.context().close();
 });
 
@@ -177,8 +177,8 @@ test('earlier runs are still there after a reload', async () => {
   await waitForState(page, 'earlier.length', 1);
   await page.waitForTimeout(300);
   await page.reload();
-  await expect.poll(() => page.locator('.runs tbody tr').count()).toBe(1);
-  const link = await page.locator('.runs a').getAttribute('href');
+  await expect.poll(() => page.locator('.run').count()).toBe(1);
+  const link = await page.locator('.run a').getAttribute('href');
   expect(link).toContain('limit=3200');
   await page.context().close();
 });
