@@ -2,13 +2,13 @@
  * the room it belongs to. No logic of its own. */
 #include "api/exports.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "data/idx.h"
 #include "train/setup.h"
 #include "train/trainer.h"
+#include "base/text.h"
 
 #ifdef __EMSCRIPTEN__
 #include <emscripten.h>
@@ -307,7 +307,7 @@ EXPORT Status soma_trainer_restore(Trainer *trainer) {
 }
 
 EXPORT const char *soma_trainer_fingerprint(Trainer *trainer) {
-    snprintf(last_text, sizeof last_text, "%016llx",
+    text_format(last_text, sizeof last_text, "%016llx",
              (unsigned long long)trainer_fingerprint(trainer));
     return last_text;
 }

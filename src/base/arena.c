@@ -46,7 +46,7 @@ void *arena_alloc(Arena *arena, size_t count, size_t item_bytes) {
     assert(!arena->sealed);
     if (count == 0 || item_bytes == 0) return NULL;
     const size_t bytes = block_bytes(count, item_bytes);
-    if (bytes > SIZE_MAX - arena->used) {
+    if (bytes == SIZE_MAX || bytes > SIZE_MAX - arena->used) {
         arena->overflowed = true;
         arena->used = SIZE_MAX;
         return NULL;

@@ -1,16 +1,17 @@
 #include "base/status.h"
 
 #include <stdarg.h>
-#include <stdio.h>
+
+#include "base/text.h"
 
 Status fault_set(Fault *fault, Status code, const char *place,
                  const char *format, ...) {
     assert(fault != NULL && code != STATUS_OK);
     fault->code = code;
-    snprintf(fault->place, sizeof fault->place, "%s", place ? place : "");
+    text_format(fault->place, sizeof fault->place, "%s", place ? place : "");
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(fault->sentence, sizeof fault->sentence, format, arguments);
+    text_format_list(fault->sentence, sizeof fault->sentence, format, arguments);
     va_end(arguments);
     return code;
 }

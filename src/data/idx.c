@@ -1,6 +1,6 @@
 #include "data/idx.h"
+#include "base/text.h"
 
-#include <stdio.h>
 
 enum { TYPE_U8 = 8, LABELS_HEADER = 8, IMAGES_HEADER = 16 };
 
@@ -87,7 +87,7 @@ static Status check_labels(const IdxView *view, Fault *fault) {
     for (size_t i = 0; i < view->count; ++i) {
         if (view->items[i] < CLASS_COUNT) continue;
         char place[64];
-        snprintf(place, sizeof place, "byte %zu", LABELS_HEADER + i);
+        text_format(place, sizeof place, "byte %zu", LABELS_HEADER + i);
         return fault_set(fault, STATUS_BAD_LABEL, place,
                          "%s: label %zu is %u; labels are digits from 0 to 9",
                          place, i, (unsigned)view->items[i]);

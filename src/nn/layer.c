@@ -1,10 +1,9 @@
 #include "nn/layer.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "nn/kinds.h"
+#include "base/text.h"
 
 static const LayerKind *const kinds[] = {
     &layer_dense,    &layer_relu,       &layer_leaky_relu, &layer_gelu,
@@ -21,7 +20,7 @@ const LayerKind *layer_kind(int row) {
 }
 
 void layer_place(const Layer *layer, char *place, size_t size) {
-    snprintf(place, size, "net, layer %d", layer->index + 1);
+    text_format(place, size, "net, layer %d", layer->index + 1);
 }
 
 /* The kind of that name, or NULL. */
@@ -35,7 +34,7 @@ static const LayerKind *find_kind(const char *name) {
 static void list_kinds(char *text, size_t size) {
     size_t used = 0;
     for (int i = 0; i < layer_kind_count() && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%s",
+        used += text_format(text + used, size - used, "%s%s",
                                  i > 0 ? ", " : "", kinds[i]->name);
 }
 
@@ -84,10 +83,10 @@ Status layer_parse(Layer *layer, int index, const char *text, size_t length,
 }
 
 void layer_print(const Layer *layer, char *text, size_t size) {
-    size_t used = (size_t)snprintf(text, size, "%s", layer->kind->name);
+    size_t used = text_format(text, size, "%s", layer->kind->name);
     for (int i = 0; i < layer->word_count && used < size; i++)
         used +=
-            (size_t)snprintf(text + used, size - used, " %s", layer->word[i]);
+            text_format(text + used, size - used, " %s", layer->word[i]);
 }
 
 /* Values whose update is worth a task of its own. */
@@ -126,11 +125,8 @@ Status layer_read_number(const Layer *layer, int word, const char *what,
                          double min, double max, double *value, Fault *fault) {
     if (word >= layer->word_count) return STATUS_OK;
     const char *const text = layer->word[word];
-    char *end;
-    const double number = strtod(text, &end);
-    const bool plain = strspn(text, "0123456789.eE+-") == strlen(text);
-    if (plain && end != text && *end == '\0' && number >= min &&
-        number <= max) {
+    double number;
+    if (text_read_number(text, &number) && number >= min && number <= max) {
         *value = number;
         return STATUS_OK;
     }
@@ -165,7 +161,7 @@ void layer_add_parameter(Layer *layer, const char *name, ParameterRole role,
     assert(rank >= 1 && rank <= PARAMETER_RANK_MAX);
     Parameter *const p = &layer->parameter[layer->parameter_count++];
     *p = (Parameter){.layer = layer->index, .rank = rank, .role = role};
-    snprintf(p->name, sizeof p->name, "%d.%s", layer->index, name);
+    text_format(p->name, sizeof p->name, "%d.%s", layer->index, name);
     p->transposed = role == PARAMETER_WEIGHT && rank >= 2;
     p->count = 1;
     for (int i = 0; i < rank; i++) {

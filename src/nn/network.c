@@ -1,9 +1,9 @@
 #include "nn/network.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "kernels/elementwise.h"
+#include "base/text.h"
 
 /* ==== Reading =========================================================== */
 
@@ -70,7 +70,7 @@ void network_print(const Network *network, char *text, size_t size) {
     text[0] = '\0';
     for (int i = 0; i < network->layer_count && used + 1 < size; i++) {
         if (i > 0)
-            used += (size_t)snprintf(text + used, size - used, ", ");
+            used += text_format(text + used, size - used, ", ");
         if (used + 1 >= size) return;
         layer_print(&network->layers[i], text + used, size - used);
         used += strlen(text + used);

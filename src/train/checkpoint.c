@@ -13,11 +13,11 @@
  *     place and vectors of the best epoch
  *
  * Little-endian throughout, as WebAssembly is. */
-#include <stdio.h>
 #include <string.h>
 
 #include "train/setup.h"
 #include "train/trainer.h"
+#include "base/text.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "states are written as they lie in memory");
@@ -168,7 +168,7 @@ typedef struct Header {
 
 static Status bad_file(Fault *fault, size_t byte, const char *sentence) {
     char place[32];
-    snprintf(place, sizeof place, "byte %zu", byte);
+    text_format(place, sizeof place, "byte %zu", byte);
     return fault_set(fault, STATUS_BAD_FILE, place, "%s", sentence);
 }
 

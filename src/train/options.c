@@ -1,6 +1,6 @@
 #include "train/options.h"
+#include "base/text.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,7 +65,7 @@ static void list_choices(const char *choices, char *text, size_t size) {
         const bool last = at[word] == '\0';
         const char *const after =
             last ? "" : strchr(at + word + 1, '|') != NULL ? ", " : " or ";
-        used += (size_t)snprintf(text + used, size - used, "%.*s%s", (int)word,
+        used += text_format(text + used, size - used, "%.*s%s", (int)word,
                                  at, after);
         if (last) return;
         at += word + 1;
@@ -97,10 +97,8 @@ static Status read_switch(const Given *g, double *value, Fault *fault) {
 
 static Status read_number(const Given *g, double *value, Fault *fault) {
     const char *const key = g->row->key;
-    char *end;
-    const double number = strtod(g->text, &end);
-    const bool plain = strspn(g->text, "0123456789.eE+-") == strlen(g->text);
-    if (g->cut || !plain || end == g->text || *end != '\0')
+    double number = 0;
+    if (g->cut || !text_read_number(g->text, &number))
         return fault_set(fault, STATUS_BAD_VALUE, key,
                          "%s must be a number, not \"%s\".", key, g->text);
     if (!(number >= g->row->min && number <= g->row->max))
@@ -260,18 +258,8 @@ Status options_read(Options *options, const char *text, Fault *fault) {
 static size_t print_choice(const char *choices, int index, char *text,
                            size_t size) {
     for (; index > 0; index--) choices = strchr(choices, '|') + 1;
-    return (size_t)snprintf(text, size, "%.*s", (int)strcspn(choices, "|"),
+    return text_format(text, size, "%.*s", (int)strcspn(choices, "|"),
                             choices);
-}
-
-/* The shortest text, from ten digits on, that reads as the same number. */
-static size_t print_number(double value, char *text, size_t size) {
-    size_t length = 0;
-    for (int digits = 10; digits <= 17; digits++) {
-        length = (size_t)snprintf(text, size, "%.*g", digits, value);
-        if (length >= size || strtod(text, NULL) == value) break;
-    }
-    return length;
 }
 
 size_t options_print_value(const Options *options, OptionId id, char *text,
@@ -280,15 +268,17 @@ size_t options_print_value(const Options *options, OptionId id, char *text,
     const double value = options->value[id];
     switch (row->type) {
     case OPTION_NETWORK:
-        return (size_t)snprintf(text, size, "%s", options->net);
+        return text_format(text, size, "%s", options->net);
     case OPTION_CHOICE:
         return print_choice(row->choices, (int)value, text, size);
     case OPTION_SWITCH:
-        return (size_t)snprintf(text, size, "%s", value != 0 ? "on" : "off");
+        return text_format(text, size, "%s", value != 0 ? "on" : "off");
     case OPTION_INTEGER:
     case OPTION_NUMBER: break;
     }
-    return print_number(value, text, size);
+    char number[32];
+    text_print_number(value, number);
+    return text_format(text, size, "%s", number);
 }
 
 size_t options_print(const Options *options, bool all, char *text,
@@ -302,7 +292,7 @@ size_t options_print(const Options *options, bool all, char *text,
         options_print_value(&initial, (OptionId)i, standard, sizeof standard);
         if (!all && strcmp(value, standard) == 0) continue;
         if (used + 1 >= size) break;
-        used += (size_t)snprintf(text + used, size - used, "%s=%s\n",
+        used += text_format(text + used, size - used, "%s=%s\n",
                                  table[i].key, value);
     }
     return size_min(used, size - 1);

@@ -1,11 +1,11 @@
 #include "train/trainer.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nn/init.h"
 #include "train/setup.h"
+#include "base/text.h"
 
 /* Rows of a pass at most, and at least, so that evaluation runs well when
  * training takes one image at a time. */
@@ -65,9 +65,9 @@ static Status allocate(Trainer *trainer, Fault *fault) {
             aligned_alloc(CACHE_LINE, size_round_up(bytes, CACHE_LINE));
     if (trainer->block == NULL)
         return fault_set(fault, STATUS_OUT_OF_MEMORY, "net",
-                         "This run needs %.0f MB of memory, more than there "
+                         "This run needs %zu MB of memory, more than there "
                          "is; use fewer units or a smaller batch.",
-                         (double)bytes / 1e6);
+                         bytes / 1000000);
     trainer->arena = arena_bind(trainer->block, bytes);
     TRY(trainer_bind(trainer, &trainer->arena, fault));
     assert(trainer->arena.used == bytes);
@@ -176,14 +176,14 @@ static Status stop_diverged(Trainer *trainer, int rows, double loss,
     const unsigned long long step = trainer->step + 1;
     const int layer = network_find_not_finite(network, rows);
     char place[64], what[160], name[64];
-    snprintf(place, sizeof place, "step %llu", step);
+    text_format(place, sizeof place, "step %llu", step);
     if (layer >= 0) {
         layer_print(&network->layers[layer], name, sizeof name);
-        snprintf(what, sizeof what,
+        text_format(what, sizeof what,
                  "is no longer a finite number (first seen in layer %d, %s)",
                  layer + 1, name);
     } else {
-        snprintf(what, sizeof what, "has grown to %.3g", loss);
+        text_format(what, sizeof what, "has grown to %.3g", loss);
     }
     fault_set(&trainer->stop, STATUS_NOT_FINITE, place,
               "Training stopped at step %llu: the loss %s. Try a smaller "
