@@ -11,7 +11,8 @@ Status fault_set(Fault *fault, Status code, const char *place,
     text_format(fault->place, sizeof fault->place, "%s", place ? place : "");
     va_list arguments;
     va_start(arguments, format);
-    text_format_list(fault->sentence, sizeof fault->sentence, format, arguments);
+    text_format_list(fault->sentence, sizeof fault->sentence, format,
+                     arguments);
     va_end(arguments);
     return code;
 }
@@ -19,7 +20,8 @@ Status fault_set(Fault *fault, Status code, const char *place,
 const char *status_name(Status code) {
     switch (code) {
 #define STATUS_CASE(name, value, sentence)                                     \
-    case STATUS_##name: return #name;
+    case STATUS_##name:                                                        \
+        return #name;
         STATUS_LIST(STATUS_CASE)
 #undef STATUS_CASE
     }
@@ -29,7 +31,8 @@ const char *status_name(Status code) {
 const char *status_sentence(Status code) {
     switch (code) {
 #define STATUS_CASE(name, value, sentence)                                     \
-    case STATUS_##name: return sentence;
+    case STATUS_##name:                                                        \
+        return sentence;
         STATUS_LIST(STATUS_CASE)
 #undef STATUS_CASE
     }

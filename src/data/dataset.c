@@ -119,7 +119,8 @@ Status dataset_write(Dataset *dataset, SetKind set, size_t first, size_t count,
     for (size_t i = 0; i < count; ++i) {
         if (labels[i] < CLASS_COUNT) continue;
         char place[64];
-        text_format(place, sizeof place, "%s label %zu", set_name(set), first + i);
+        text_format(place, sizeof place, "%s label %zu", set_name(set),
+                    first + i);
         return fault_set(fault, STATUS_BAD_LABEL, place,
                          "%s is %u; labels are digits from 0 to 9", place,
                          (unsigned)labels[i]);

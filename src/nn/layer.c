@@ -2,13 +2,13 @@
 
 #include <string.h>
 
-#include "nn/kinds.h"
 #include "base/text.h"
+#include "nn/kinds.h"
 
 static const LayerKind *const kinds[] = {
-    &layer_dense,    &layer_relu,       &layer_leaky_relu, &layer_gelu,
-    &layer_softplus, &layer_tanh,       &layer_sigmoid,    &layer_step,
-    &layer_linear,   &layer_softmax,    &layer_dropout,    &layer_batchnorm,
+    &layer_dense,     &layer_relu,    &layer_leaky_relu, &layer_gelu,
+    &layer_softplus,  &layer_tanh,    &layer_sigmoid,    &layer_step,
+    &layer_linear,    &layer_softmax, &layer_dropout,    &layer_batchnorm,
     &layer_layernorm,
 };
 
@@ -34,8 +34,8 @@ static const LayerKind *find_kind(const char *name) {
 static void list_kinds(char *text, size_t size) {
     size_t used = 0;
     for (int i = 0; i < layer_kind_count() && used < size; i++)
-        used += text_format(text + used, size - used, "%s%s",
-                                 i > 0 ? ", " : "", kinds[i]->name);
+        used += text_format(text + used, size - used, "%s%s", i > 0 ? ", " : "",
+                            kinds[i]->name);
 }
 
 /* Copy the next blank-separated word of text[*at .. length) into `word`.
@@ -85,8 +85,7 @@ Status layer_parse(Layer *layer, int index, const char *text, size_t length,
 void layer_print(const Layer *layer, char *text, size_t size) {
     size_t used = text_format(text, size, "%s", layer->kind->name);
     for (int i = 0; i < layer->word_count && used < size; i++)
-        used +=
-            text_format(text + used, size - used, " %s", layer->word[i]);
+        used += text_format(text + used, size - used, " %s", layer->word[i]);
 }
 
 /* Values whose update is worth a task of its own. */

@@ -7,8 +7,8 @@
 static const Option table[OPTION_COUNT] = {
 #define OPTION_ROW(id, key, type, choices, min, max, initial, live, group,     \
                    help)                                                       \
-    [OPTION_##id] = {key,  OPTION_##type, choices, min, max, initial,          \
-                     live, group,         help},
+    [OPTION_##id] = {key,     OPTION_##type, choices, min, max,                \
+                     initial, live,          group,   help},
     OPTION_LIST(OPTION_ROW)
 #undef OPTION_ROW
 };
@@ -63,10 +63,11 @@ static void list_choices(const char *choices, char *text, size_t size) {
     for (const char *at = choices; used + 1 < size;) {
         const size_t word = strcspn(at, "|");
         const bool last = at[word] == '\0';
-        const char *const after =
-            last ? "" : strchr(at + word + 1, '|') != NULL ? ", " : " or ";
-        used += text_format(text + used, size - used, "%.*s%s", (int)word,
-                                 at, after);
+        const char *const after = last                                 ? ""
+                                  : strchr(at + word + 1, '|') != NULL ? ", "
+                                                                       : " or ";
+        used += text_format(text + used, size - used, "%.*s%s", (int)word, at,
+                            after);
         if (last) return;
         at += word + 1;
     }
@@ -91,8 +92,7 @@ static Status read_switch(const Given *g, double *value, Fault *fault) {
         return STATUS_OK;
     }
     return fault_set(fault, STATUS_BAD_VALUE, g->row->key,
-                     "%s must be on or off, not \"%s\".", g->row->key,
-                     g->text);
+                     "%s must be on or off, not \"%s\".", g->row->key, g->text);
 }
 
 static Status read_number(const Given *g, double *value, Fault *fault) {
@@ -176,10 +176,13 @@ Status options_set(Options *options, const char *key, size_t key_length,
     switch (row->type) {
     case OPTION_NETWORK:
         return read_network(options->net, value, value_length, fault);
-    case OPTION_CHOICE: return read_choice(&g, place, fault);
-    case OPTION_SWITCH: return read_switch(&g, place, fault);
+    case OPTION_CHOICE:
+        return read_choice(&g, place, fault);
+    case OPTION_SWITCH:
+        return read_switch(&g, place, fault);
     case OPTION_INTEGER:
-    case OPTION_NUMBER: break;
+    case OPTION_NUMBER:
+        break;
     }
     return read_number(&g, place, fault);
 }
@@ -258,8 +261,7 @@ Status options_read(Options *options, const char *text, Fault *fault) {
 static size_t print_choice(const char *choices, int index, char *text,
                            size_t size) {
     for (; index > 0; index--) choices = strchr(choices, '|') + 1;
-    return text_format(text, size, "%.*s", (int)strcspn(choices, "|"),
-                            choices);
+    return text_format(text, size, "%.*s", (int)strcspn(choices, "|"), choices);
 }
 
 size_t options_print_value(const Options *options, OptionId id, char *text,
@@ -274,7 +276,8 @@ size_t options_print_value(const Options *options, OptionId id, char *text,
     case OPTION_SWITCH:
         return text_format(text, size, "%s", value != 0 ? "on" : "off");
     case OPTION_INTEGER:
-    case OPTION_NUMBER: break;
+    case OPTION_NUMBER:
+        break;
     }
     char number[32];
     text_print_number(value, number);
@@ -292,8 +295,8 @@ size_t options_print(const Options *options, bool all, char *text,
         options_print_value(&initial, (OptionId)i, standard, sizeof standard);
         if (!all && strcmp(value, standard) == 0) continue;
         if (used + 1 >= size) break;
-        used += text_format(text + used, size - used, "%s=%s\n",
-                                 table[i].key, value);
+        used += text_format(text + used, size - used, "%s=%s\n", table[i].key,
+                            value);
     }
     return size_min(used, size - 1);
 }
