@@ -4,6 +4,10 @@
 
 /* ==== Numbers =========================================================== */
 
+/* What is smaller is read as zero: down to here fifteen digits survive being
+ * printed and read again. */
+static const double SMALLEST = 1e-30;
+
 /* 10^exponent, 0 .. 22 exactly. */
 static double power_of_ten(int exponent) {
     double power = 1;
@@ -67,9 +71,15 @@ bool text_read_number(const char *text, double *value) {
     if (any && (*text == 'e' || *text == 'E'))
         text = read_exponent(text + 1, &reading.exponent);
     if (!any || text == NULL || *text != '\0') return false;
+    /* "10e-26" and "1e-25" must take the same way. */
+    while (reading.mantissa > 0 && reading.mantissa % 10 == 0) {
+        reading.mantissa /= 10;
+        reading.exponent++;
+    }
     const int exponent = int_max(-999, int_min(reading.exponent, 999));
-    const double number = scaled((double)reading.mantissa, exponent);
-    *value = negative ? -number : number;
+    double number = scaled((double)reading.mantissa, exponent);
+    if (number < SMALLEST) number = 0;
+    *value = negative && number > 0 ? -number : number; /* no -0 */
     return true;
 }
 

@@ -25,7 +25,7 @@ size_t text_format_list(char *text, size_t size, const char *format,
  * for anything else (an empty text, words, hexadecimals, digits after it).
  * Digits after the first fifteen count as zeros; numbers of up to fifteen
  * digits from 1e-22 to 1e22 are read exactly, others to about 1 part in
- * 10^15. Too large becomes infinity, too small 0. */
+ * 10^15. Too large becomes infinity, smaller than 1e-30 becomes 0. */
 bool text_read_number(const char *text, double *value);
 
 /* The shortest text that text_read_number reads as `value`, in the form of

@@ -47,6 +47,23 @@ static void what_is_printed_reads_as_the_same(void **state) {
     }
 }
 
+/* Found by fuzzing: digits of numbers near the smallest doubles did not come
+ * back. Such numbers are zero now. */
+static void tiny_numbers_are_zero_and_the_next_ones_come_back(void **state) {
+    (void)state;
+    static const char *const texts[] = {"9.87654321012345e-31", "1.1e-300",
+                                        "123456789012345e-44",
+                                        "9.99999999999999e-30", "10e-26"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char printed[32];
+        double value = -1, read = -1;
+        assert_true(text_read_number(texts[i], &value));
+        assert_int_equal(value == 0, i < 2);
+        text_print_number(value, printed);
+        assert_true(text_read_number(printed, &read) && read == value);
+    }
+}
+
 static void numbers_are_printed_in_the_form_of_g(void **state) {
     (void)state;
     static const struct {
@@ -96,6 +113,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_of_fifteen_digits_are_read_as_strtod_does),
         cmocka_unit_test(what_is_printed_reads_as_the_same),
+        cmocka_unit_test(tiny_numbers_are_zero_and_the_next_ones_come_back),
         cmocka_unit_test(numbers_are_printed_in_the_form_of_g),
         cmocka_unit_test(what_is_no_number_is_refused),
         cmocka_unit_test(formatting_agrees_with_snprintf_and_is_cut_like_it),

@@ -32,8 +32,8 @@ export const RECIPES = [
     runs: [{
       name: '',
       values: {
-        net: 'dense 192, relu, dense 10', optimizer: 'adam', batch: '128', lr: '0.01',
-        schedule: 'one-cycle', epochs: '3', validation: '0',
+        net: 'dense 192, relu, dense 10', optimizer: 'adam', batch: '128', lr: '0.008',
+        beta1: '0.7', schedule: 'one-cycle', epochs: '3', validation: '0',
       },
     }],
   },
