@@ -34,7 +34,9 @@ export class Runs extends View {
   /** @param {Set<keyof import('../state/store.js').State>} changed */
   changed(changed) {
     const now = performance.now();
-    if (changed.size === 1 && changed.has('record') && now - this.#shownAt < PAUSE_MS) return;
+    const training = this.state.progress?.phase === 'training';
+    const oftenChanged = changed.size === 1 && changed.has('record');
+    if (training && oftenChanged && now - this.#shownAt < PAUSE_MS) return;
     this.#shownAt = now;
     super.changed(changed);
   }
