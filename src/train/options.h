@@ -271,8 +271,9 @@ size_t options_print_value(const Options *options, OptionId id, char *text,
 size_t options_print(const Options *options, bool all, char *text,
                      size_t size);
 
-/* Why the option has no effect beside the others, as a sentence, or "": "adam
- * does not use momentum." The value is kept all the same. */
+/* Why no value of the option would change the run beside the others, as a
+ * sentence, or "": "Only the optimiser rmsprop uses it." The value is kept all
+ * the same. Nothing is said for a network that cannot be read. */
 const char *options_note(const Options *options, OptionId id);
 
 /* The option's value as a whole number. */

@@ -38,6 +38,25 @@ describe('notes', () => {
     expect(trainer.notes('validation=0 patience=3').patience).toMatch(/validation is 0/);
   });
 
+  test('read the network, too', async () => {
+    await make(small());
+    const one = 'net=dense 1, sigmoid loss=mse';
+    expect(trainer.notes('digit=3').digit)
+      .toBe('Only a single output uses it; this network has one for each digit.');
+    expect(trainer.notes(`${one} digit=3`)).not.toHaveProperty('digit');
+    // What parses, though no run takes it.
+    expect(trainer.notes('net=dense 7')).not.toHaveProperty('digit');
+    const plain = 'init=zeros shuffle=off validation=0';
+    expect(trainer.notes(plain).seed).toBe('Nothing in this run is drawn at random.');
+    expect(trainer.notes(`${plain} net=dropout 0.5, dense 10`)).not.toHaveProperty('seed');
+  });
+
+  test('of the longest network are told, too', async () => {
+    await make(small());
+    const run = `net=${Array(63).fill('tanh').join(', ')}, dense 10`;
+    expect(trainer.notes(run).digit).toMatch(/one for each digit/);
+  });
+
   test('belong to what a run description became', async () => {
     await make(small({ optimizer: 'sgd' }));
     expect(trainer.run().notes).toEqual(trainer.notes());
