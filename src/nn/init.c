@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "kernels/elementwise.h"
+#include "kernels/simd.h"
 
 /* Is the next activation after `layer` one that passes about half of its
  * inputs, so that He's doubled variance fits? */
@@ -40,7 +41,7 @@ static Draw choose_draw(InitKind kind, double scale, double fan_in,
         return (Draw){DRAW_UNIFORM, __builtin_sqrt(3 * xavier)};
     case INIT_HE: return (Draw){DRAW_NORMAL, __builtin_sqrt(he)};
     case INIT_HE_UNIFORM: return (Draw){DRAW_UNIFORM, __builtin_sqrt(3 * he)};
-    case INIT_ORTHOGONAL: return (Draw){DRAW_NORMAL, 1};
+    case INIT_ORTHOGONAL:
     case INIT_AUTO:
     case INIT_ZEROS:
     case INIT_COUNT: break;
@@ -56,61 +57,114 @@ static float draw_value(Draw draw, RandomKey key, uint64_t index) {
     return spread;
 }
 
-/* Fill a weight, stored [I,O], in the order [O,I]. */
+/* Fill a weight in the order [O,I]. */
 static void draw_weight(const Parameter *p, Draw draw, RandomKey key) {
     const size_t outputs = (size_t)p->shape[0], inputs = p->count / outputs;
     for (size_t o = 0; o < outputs; o++)
         for (size_t i = 0; i < inputs; i++)
-            p->value[i * outputs + o] = draw_value(draw, key, o * inputs + i);
+            p->value[parameter_at(p, i, o)] =
+                draw_value(draw, key, o * inputs + i);
 }
 
 /* ==== Orthogonal ======================================================== */
 
-/* A weight seen as `count` vectors of `length` elements, the shorter way. */
-typedef struct Vectors {
-    float *at;
-    size_t count, length, vector_stride, element_stride;
-} Vectors;
+/* Sum of x[i]·y[i] in double precision: of the eight products that share i mod
+ * 4 in every 32, which float adds up well enough. */
+static double dot(size_t count, const float *x, const float *y) {
+    const size_t whole = count / 32 * 32;
+    double sum[4] = {0};
+    for (size_t i = 0; i < whole; i += 32) {
+        f32x4 even = f32x4_zero(), odd = f32x4_zero();
+        for (size_t j = i; j < i + 32; j += 8) {
+            even += f32x4_load(x + j) * f32x4_load(y + j);
+            odd += f32x4_load(x + j + 4) * f32x4_load(y + j + 4);
+        }
+        even += odd;
+        for (int lane = 0; lane < 4; lane++) sum[lane] += (double)even[lane];
+    }
+    for (size_t i = whole; i < count; i++)
+        sum[i % 4] += (double)x[i] * (double)y[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
 
-static Vectors short_side(const Parameter *p) {
+/* y[i] += factor · x[i]; never one fused operation, so that starting weights
+ * have the same bits in every build. */
+static void add_scaled(size_t count, float factor, const float *x, float *y) {
+    const size_t whole = count / 4 * 4;
+    for (size_t i = 0; i < whole; i += 4)
+        f32x4_store(y + i, f32x4_load(y + i) +
+                               f32x4_splat(factor) * f32x4_load(x + i));
+    for (size_t i = whole; i < count; i++) y[i] += factor * x[i];
+}
+
+/* Sign of the first component of a mirror or of its draw. */
+static float sign_of(float x) { return x < 0 ? -1 : 1; }
+
+/* Draw the normal of mirror `k`: x[count] uniform on the sphere, and then
+ * ±1, x[0]'s own sign, added to x[0]. The mirror at right angles to that takes
+ * x to ∓e0, the first unit vector. */
+static void draw_mirror(RandomKey key, uint64_t index, size_t count,
+                        float *x) {
+    for (size_t i = 0; i < count; i++) x[i] = random_normal(key, index + i);
+    const double length = __builtin_sqrt(dot(count, x, x));
+    if (length > 0)
+        elementwise_scale(count, (float)(1 / length), x);
+    else
+        x[0] = 1;
+    x[0] += sign_of(x[0]);
+}
+
+/* Mirrors that one vector passes while it is in the nearest cache and they
+ * are in the next one. */
+enum { MIRRORS = 16 };
+
+/* Turn rows[count,length] of mirrors, number k in row k from column k on, into
+ * as many orthonormal vectors, uniformly distributed. Vector k is x of mirror
+ * k, seen in the mirrors k-1, k-2 … 0 one after the other. It takes the place
+ * of its own mirror, which only the vectors behind it need.
+ * Cost: count²·(length − count/3) multiply-adds.
+ * Source: Stewart, "The efficient generation of random orthogonal matrices",
+ * SIAM J. Numer. Anal. 17, 1980: the Q of a normal matrix' QR. */
+static void reflect_rows(size_t count, size_t length, float *rows) {
+    for (size_t end = count; end > 0;) {
+        const size_t begin = (end - 1) / MIRRORS * MIRRORS;
+        float factor[MIRRORS]; /* −2 / vᵀv */
+        for (size_t k = begin; k < end; k++) {
+            const float *const v = rows + k * length + k;
+            factor[k - begin] = (float)(-2 / dot(length - k, v, v));
+        }
+        for (size_t r = count; r-- > begin;) {
+            float *const row = rows + r * length;
+            if (r < end) row[r] -= sign_of(row[r]);
+            for (size_t k = size_min(r, end); k-- > begin;) {
+                const float *const v = rows + k * length + k;
+                const double along = dot(length - k, v, row + k);
+                add_scaled(length - k,
+                           (float)(along * (double)factor[k - begin]), v,
+                           row + k);
+            }
+        }
+        end = begin;
+    }
+}
+
+/* Set a weight [I,O] to orthonormal rows or columns, whichever are
+ * fewer, times `gain`. The gradient's place serves as workspace. */
+static void draw_orthogonal(const Parameter *p, float gain, RandomKey key) {
     const size_t outputs = (size_t)p->shape[0], inputs = p->count / outputs;
-    if (inputs <= outputs)
-        return (Vectors){p->value, inputs, outputs, outputs, 1};
-    return (Vectors){p->value, outputs, inputs, 1, outputs};
-}
-
-static double vectors_dot(const Vectors *v, size_t a, size_t b) {
-    const float *const x = v->at + a * v->vector_stride;
-    const float *const y = v->at + b * v->vector_stride;
-    double sum = 0;
-    for (size_t i = 0; i < v->length; i++)
-        sum += (double)x[i * v->element_stride] *
-               (double)y[i * v->element_stride];
-    return sum;
-}
-
-/* Vector a += factor · vector b. */
-static void vectors_add(const Vectors *v, size_t a, double factor, size_t b) {
-    float *const x = v->at + a * v->vector_stride;
-    const float *const y = v->at + b * v->vector_stride;
-    for (size_t i = 0; i < v->length; i++) {
-        const size_t at = i * v->element_stride;
-        x[at] = (float)((double)x[at] + factor * (double)y[at]);
-    }
-}
-
-/* Normal draws made orthonormal by Gram and Schmidt, twice over for the bits
- * that one pass leaves, then stretched to length `gain`. */
-static void orthogonalise(const Parameter *p, double gain) {
-    const Vectors v = short_side(p);
-    for (size_t a = 0; a < v.count; a++) {
-        for (int pass = 0; pass < 2; pass++)
-            for (size_t b = 0; b < a; b++)
-                vectors_add(&v, a, -vectors_dot(&v, a, b), b);
-        const double length = __builtin_sqrt(vectors_dot(&v, a, a));
-        vectors_add(&v, a, 1 / length - 1, a);
-    }
-    elementwise_scale(p->count, (float)gain, p->value);
+    const bool by_input = inputs <= outputs;
+    const size_t count = by_input ? inputs : outputs;
+    const size_t length = by_input ? outputs : inputs;
+    float *const rows = p->gradient;
+    elementwise_fill(p->count, 0, rows);
+    for (size_t k = 0; k < count; k++)
+        draw_mirror(key, k * length + k, length - k, rows + k * length + k);
+    reflect_rows(count, length, rows);
+    for (size_t i = 0; i < inputs; i++)
+        for (size_t o = 0; o < outputs; o++)
+            p->value[parameter_at(p, i, o)] =
+                gain * rows[by_input ? i * length + o : o * length + i];
+    elementwise_fill(p->count, 0, rows);
 }
 
 static void init_states(Network *network) {
@@ -122,28 +176,31 @@ static void init_states(Network *network) {
     }
 }
 
+static void init_weight(const Network *network, int number, InitKind kind,
+                        double scale, uint32_t seed) {
+    const Parameter *const p = network_parameter(network, number);
+    const bool relu = feeds_relu_family(network, p->layer);
+    const RandomKey key = {
+        .seed = seed, .stream = STREAM_INIT, .step = (uint64_t)number};
+    if (kind == INIT_ORTHOGONAL) {
+        draw_orthogonal(p, relu ? (float)__builtin_sqrt(2.0) : 1, key);
+        return;
+    }
+    if (kind == INIT_AUTO) kind = relu ? INIT_HE : INIT_XAVIER;
+    const double fan_in = (double)p->count / p->shape[0];
+    const double fan_out =
+        p->rank > 2 ? (double)p->count / p->shape[1] : p->shape[0];
+    draw_weight(p, choose_draw(kind, scale, fan_in, fan_out), key);
+}
+
 void init_network(Network *network, InitKind kind, double scale,
                   uint32_t seed) {
     elementwise_fill(network->flat_size, 0, network->parameters);
     init_states(network);
     for (int i = 0; i < network->parameter_count; i++) {
         const Parameter *const p = network_parameter(network, i);
-        if (p->role == PARAMETER_GAIN)
-            elementwise_fill(p->count, 1, p->value);
-        if (p->role != PARAMETER_WEIGHT) continue;
-        InitKind chosen = kind;
-        if (kind == INIT_AUTO)
-            chosen = feeds_relu_family(network, p->layer) ? INIT_HE
-                                                          : INIT_XAVIER;
-        const double fan_in = (double)p->count / p->shape[0];
-        const double fan_out =
-            p->rank > 2 ? (double)p->count / p->shape[1] : p->shape[0];
-        const RandomKey key = {
-            .seed = seed, .stream = STREAM_INIT, .step = (uint64_t)i};
-        draw_weight(p, choose_draw(chosen, scale, fan_in, fan_out), key);
-        if (chosen == INIT_ORTHOGONAL)
-            orthogonalise(p, feeds_relu_family(network, p->layer)
-                                 ? __builtin_sqrt(2.0)
-                                 : 1);
+        if (p->role == PARAMETER_GAIN) elementwise_fill(p->count, 1, p->value);
+        if (p->role == PARAMETER_WEIGHT)
+            init_weight(network, i, kind, scale, seed);
     }
 }

@@ -1,7 +1,9 @@
 /* Initialisation: the weights a network starts from.
  *
  * Drawn from (seed, parameter number, element), so they do not depend on the
- * order of work. Element numbers count in PyTorch's order, [O,I] row by row.
+ * order of work, and the same bits in every build, the fast ones included.
+ * Element numbers count in PyTorch's order, [O,I] row by row; orthogonal draws
+ * mirrors, and counts theirs.
  * For a weight [O,I] with activation gain g (√2 before the relu family, 1
  * before the others):
  *
@@ -39,7 +41,10 @@ typedef enum InitKind {
     INIT_COUNT
 } InitKind;
 
-/* Set every parameter. `scale` is c of constant, uniform and normal. */
+/* Set every parameter. `scale` is c of constant, uniform and normal. The
+ * gradients are workspace, and zero afterwards. Cost: a draw for each weight;
+ * orthogonal adds n²·(m − n/3) multiply-adds for n vectors of m elements, 0.2
+ * seconds for 784 of 2048 natively. */
 void init_network(Network *network, InitKind kind, double scale,
                   uint32_t seed);
 

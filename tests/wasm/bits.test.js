@@ -17,6 +17,8 @@ const RUNS = {
   'W2: adam': '',
   'W3: three layers': 'net=dense 512, relu, dense 256, relu, dense 10\nbatch=128',
   'momentum, odd sizes': 'net=dense 37, relu, dense 10\noptimizer=momentum\nlr=0.05\nbatch=33',
+  'orthogonal, either way round':
+    'net=dense 801, relu, dense 37, tanh, dense 10\ninit=orthogonal\nlr=0.0003\nbatch=16',
   'two epochs, small last batch': 'limit=2000\nbatch=37\nvalidation=1000\nseed=99',
 };
 
@@ -117,6 +119,16 @@ describe.each(builds.filter((build) => build.startsWith('fast')))('%s', (build) 
     const worst = Math.max(...exact.map((values, p) => values.reduce((most, value, i) => (
       Math.max(most, Math.abs(value - fast[p][i]))), 0)));
     expect(worst).toBeLessThan(1e-4);
+  });
+
+  test('starts with the weights of the exact build, bit for bit', async () => {
+    for (const init of ['he', 'xavier-uniform', 'orthogonal']) {
+      const run = `init=${init}\nnet=dense 100, relu, dense 33, dense 10`;
+      const trainers = await Promise.all([build, 'exact'].map((name) => trainerOf(name, run)));
+      const [fast, exact] = trainers.map((trainer) => trainer.fingerprint());
+      expect(fast, init).toBe(exact);
+      trainers.forEach((trainer) => trainer.dispose());
+    }
   });
 
   test('is deterministic for any number of threads', async () => {
