@@ -12,11 +12,11 @@ static Status count_roles(Batcher *batcher, Fault *fault) {
     const size_t count = batcher->dataset->sets[SET_TRAIN].count;
     if (count == 0)
         return fault_set(fault, STATUS_NO_DATA, "data",
-                         "the data set has no training images");
+                         "The data set has no training images.");
     if (settings->validation >= count)
         return fault_set(fault, STATUS_OUT_OF_RANGE, "validation",
                          "validation holds out %zu of %zu training images and "
-                         "leaves none to train on; at most %zu are allowed",
+                         "leaves none to train on; at most %zu are allowed.",
                          settings->validation, count, count - 1);
     size_t train = count - settings->validation;
     if (settings->limit != 0) train = size_min(train, settings->limit);
@@ -279,8 +279,8 @@ Status batcher_seek(Batcher *batcher, BatcherPosition position, Fault *fault) {
     const size_t rows = batcher_epoch_rows(batcher);
     if (position.row >= rows || position.row % batcher->batch != 0)
         return fault_set(fault, STATUS_OUT_OF_RANGE, "position",
-                         "no batch begins at row %zu; an epoch has %zu rows in "
-                         "batches of %zu",
+                         "No batch begins at row %zu; an epoch has %zu rows in "
+                         "batches of %zu.",
                          position.row, rows, batcher->batch);
     batcher->position = position;
     batcher->taken = 0;

@@ -45,11 +45,11 @@ static bool plan_layout(const size_t counts[SET_COUNT], Layout *layout) {
 static Status check_counts(const size_t counts[SET_COUNT], Fault *fault) {
     if (counts[SET_TRAIN] == 0 && counts[SET_TEST] == 0)
         return fault_set(fault, STATUS_OUT_OF_RANGE, "data",
-                         "a data set needs at least one image");
+                         "A data set needs at least one image.");
     for (int set = 0; set < SET_COUNT; ++set) {
         if (counts[set] <= DATASET_IMAGES_MAX) continue;
         return fault_set(fault, STATUS_OUT_OF_RANGE, "data",
-                         "%zu %s images are too many; at most %d are allowed",
+                         "%zu %s images are too many; at most %d are allowed.",
                          counts[set], set_name((SetKind)set),
                          DATASET_IMAGES_MAX);
     }
@@ -58,8 +58,8 @@ static Status check_counts(const size_t counts[SET_COUNT], Fault *fault) {
 
 static Status no_memory(size_t images, Fault *fault) {
     return fault_set(fault, STATUS_OUT_OF_MEMORY, "data",
-                     "there is not enough memory for %zu images, about %zu "
-                     "megabytes",
+                     "There is not enough memory for %zu images, about %zu "
+                     "megabytes.",
                      images, (images / 1000) * (IMAGE_PIXELS + 1) / 1000);
 }
 
@@ -112,8 +112,8 @@ Status dataset_write(Dataset *dataset, SetKind set, size_t first, size_t count,
     ImageSet *const target = &dataset->sets[set];
     if (first > target->count || count > target->count - first)
         return fault_set(fault, STATUS_OUT_OF_RANGE, "data",
-                         "images %zu and the %zu after it do not fit into the "
-                         "%zu %s images that were announced",
+                         "Images %zu and the %zu after it do not fit into the "
+                         "%zu %s images that were announced.",
                          first, count > 0 ? count - 1 : 0, target->count,
                          set_name(set));
     for (size_t i = 0; i < count; ++i) {
@@ -122,8 +122,8 @@ Status dataset_write(Dataset *dataset, SetKind set, size_t first, size_t count,
         text_format(place, sizeof place, "%s label %zu", set_name(set),
                     first + i);
         return fault_set(fault, STATUS_BAD_LABEL, place,
-                         "%s is %u; labels are digits from 0 to 9", place,
-                         (unsigned)labels[i]);
+                         "The %s is %u; labels are digits from 0 to 9.",
+                         place, (unsigned)labels[i]);
     }
     if (count == 0) return STATUS_OK;
     memcpy(target->pixels + first * IMAGE_PIXELS, images, count * IMAGE_PIXELS);

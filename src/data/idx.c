@@ -17,27 +17,27 @@ static const char *kind_name(IdxKind kind) {
 static Status check_magic(const uint8_t *bytes, size_t n_bytes, Fault *fault) {
     if (n_bytes >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b)
         return fault_set(fault, STATUS_BAD_FILE, "byte 0",
-                         "byte 0: the file is compressed with gzip and must "
-                         "be unpacked first");
+                         "The file is compressed with gzip and must be "
+                         "unpacked first.");
     if (n_bytes < LABELS_HEADER)
         return fault_set(fault, STATUS_BAD_FILE, "byte 0",
-                         "byte 0: an IDX file begins with at least 8 bytes, "
-                         "this one has %zu",
+                         "An IDX file begins with at least 8 bytes; this one "
+                         "has %zu.",
                          n_bytes);
     if (bytes[0] != 0 || bytes[1] != 0)
         return fault_set(fault, STATUS_BAD_FILE, "byte 0",
-                         "byte 0: an IDX file begins with two zero bytes, "
-                         "this one with %u and %u",
+                         "An IDX file begins with two zero bytes, this one "
+                         "with %u and %u.",
                          (unsigned)bytes[0], (unsigned)bytes[1]);
     if (bytes[2] != TYPE_U8)
         return fault_set(fault, STATUS_BAD_FILE, "byte 2",
-                         "byte 2: the items have type %u; only 8, unsigned "
-                         "bytes, can be read",
+                         "The items have type %u; only 8, unsigned bytes, can "
+                         "be read.",
                          (unsigned)bytes[2]);
     if (bytes[3] != IDX_LABELS && bytes[3] != IDX_IMAGES)
         return fault_set(fault, STATUS_BAD_FILE, "byte 3",
-                         "byte 3: the file has %u dimensions; labels have 1, "
-                         "images 3",
+                         "The file has %u dimensions; labels have 1, images "
+                         "3.",
                          (unsigned)bytes[3]);
     return STATUS_OK;
 }
@@ -48,14 +48,14 @@ static Status check_image_shape(const uint8_t *bytes, size_t n_bytes,
                                 Fault *fault) {
     if (n_bytes < IMAGES_HEADER)
         return fault_set(fault, STATUS_BAD_FILE, "byte 8",
-                         "byte 8: the header of an image file has 16 bytes, "
-                         "the file only %zu",
+                         "The header of an image file has 16 bytes, the file "
+                         "only %zu.",
                          n_bytes);
     const uint32_t rows = read_be32(bytes + 8), cols = read_be32(bytes + 12);
     if (rows != IMAGE_SIDE || cols != IMAGE_SIDE)
         return fault_set(fault, STATUS_BAD_SHAPE, "byte 8",
-                         "byte 8: the images are %lu x %lu pixels; they must "
-                         "be 28 x 28",
+                         "The images are %lu x %lu pixels; they must be 28 x "
+                         "28.",
                          (unsigned long)rows, (unsigned long)cols);
     return STATUS_OK;
 }
@@ -65,20 +65,18 @@ static Status check_count(uint32_t count, size_t item_bytes, size_t held_bytes,
                           IdxKind kind, Fault *fault) {
     if (count == 0)
         return fault_set(fault, STATUS_BAD_FILE, "byte 4",
-                         "byte 4: the header promises no %s; at least one is "
-                         "needed",
+                         "The header promises no %s; at least one is needed.",
                          kind_name(kind));
     const size_t held = held_bytes / item_bytes;
     if (held < count)
         return fault_set(fault, STATUS_BAD_FILE, "byte 4",
-                         "byte 4: the header promises %lu %s, the file holds "
-                         "%zu",
+                         "The header promises %lu %s, the file holds %zu.",
                          (unsigned long)count, kind_name(kind), held);
     const size_t extra = held_bytes - count * item_bytes;
     if (extra != 0)
         return fault_set(fault, STATUS_BAD_FILE, "byte 4",
-                         "byte 4: the header promises %lu %s, the file goes "
-                         "on for %zu bytes after them",
+                         "The header promises %lu %s, the file goes on for "
+                         "%zu bytes after them.",
                          (unsigned long)count, kind_name(kind), extra);
     return STATUS_OK;
 }
@@ -89,8 +87,8 @@ static Status check_labels(const IdxView *view, Fault *fault) {
         char place[64];
         text_format(place, sizeof place, "byte %zu", LABELS_HEADER + i);
         return fault_set(fault, STATUS_BAD_LABEL, place,
-                         "%s: label %zu is %u; labels are digits from 0 to 9",
-                         place, i, (unsigned)view->items[i]);
+                         "Label %zu is %u; labels are digits from 0 to 9.", i,
+                         (unsigned)view->items[i]);
     }
     return STATUS_OK;
 }
@@ -124,7 +122,7 @@ Status idx_parse_kind(const uint8_t *bytes, size_t n_bytes, IdxKind kind,
     TRY(idx_parse(bytes, n_bytes, &parsed, fault));
     if (parsed.kind != kind)
         return fault_set(fault, STATUS_BAD_FILE, "byte 3",
-                         "byte 3: the file holds %s; %s are needed here",
+                         "The file holds %s; %s are needed here.",
                          kind_name(parsed.kind), kind_name(kind));
     *view = parsed;
     return STATUS_OK;

@@ -230,7 +230,7 @@ static void impossible_roles_are_refused(void **state) {
     assert_string_equal(fault.place, "validation");
     assert_string_equal(fault.sentence,
                         "validation holds out 1000 of 10 training images and "
-                        "leaves none to train on; at most 9 are allowed");
+                        "leaves none to train on; at most 9 are allowed.");
     dataset_destroy(no_train);
     dataset_destroy(ten);
 }

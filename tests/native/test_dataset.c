@@ -76,9 +76,9 @@ static void counts_are_checked(void **state) {
     assert_string_equal(fault.sentence,
                         sizeof(size_t) == 8
                             ? "18446744073709551615 test images are too many; "
-                              "at most 16777216 are allowed"
+                              "at most 16777216 are allowed."
                             : "4294967295 test images are too many; at most "
-                              "16777216 are allowed");
+                              "16777216 are allowed.");
     dataset_destroy(create(1, 0));
     dataset_destroy(create(0, 1));
     dataset_destroy(NULL);
@@ -164,8 +164,8 @@ static void a_write_past_the_end_changes_nothing(void **state) {
     assert_int_equal(write_range(dataset, SET_TRAIN, 15, 6, 1, &fault),
                      STATUS_OUT_OF_RANGE);
     assert_string_equal(fault.sentence,
-                        "images 15 and the 5 after it do not fit into the 20 "
-                        "training images that were announced");
+                        "Images 15 and the 5 after it do not fit into the 20 "
+                        "training images that were announced.");
     const uint8_t byte = 0;
     assert_int_equal(
         dataset_write(dataset, SET_TRAIN, 1, SIZE_MAX, &byte, &byte, &fault),
@@ -193,7 +193,7 @@ static void a_wrong_label_changes_nothing(void **state) {
     assert_string_equal(fault.place, "training label 15");
     assert_string_equal(
         fault.sentence,
-        "training label 15 is 10; labels are digits from 0 to 9");
+        "The training label 15 is 10; labels are digits from 0 to 9.");
     for (size_t i = 0; i < 10; ++i) expect_image(dataset, SET_TRAIN, i, 0);
     assert_int_equal(dataset->sets[SET_TRAIN].arrived, 10);
     assert_false(dataset_ready(dataset, SET_TRAIN, 10));

@@ -40,14 +40,16 @@ static File make_file(IdxKind kind, uint32_t count, size_t held) {
     return file;
 }
 
-/* Parse, expect `code` and the sentence, and see that the view is untouched. */
-static void expect_refusal(File file, Status code, const char *sentence) {
+/* Parse, expect `code`, place and sentence, and see that the view is
+ * untouched. */
+static void expect_refusal(File file, Status code, const char *place,
+                           const char *sentence) {
     IdxView view = {.count = 77};
     Fault fault = {0};
     assert_int_equal(idx_parse(file.bytes, file.n_bytes, &view, &fault), code);
     assert_int_equal(fault.code, code);
     assert_string_equal(fault.sentence, sentence);
-    assert_memory_equal(fault.place, "byte ", 5);
+    assert_string_equal(fault.place, place);
     assert_int_equal(view.count, 77);
     assert_null(view.items);
     free(file.bytes);
@@ -96,7 +98,7 @@ static void the_other_kind_is_refused(void **state) {
         STATUS_BAD_FILE);
     assert_string_equal(
         fault.sentence,
-        "byte 3: the file holds labels; images are needed here");
+        "The file holds labels; images are needed here.");
     free(file.bytes);
 }
 
@@ -123,20 +125,21 @@ static void every_truncation_is_refused(void **state) {
 static void an_empty_file_may_have_no_address(void **state) {
     (void)state;
     expect_refusal((File){NULL, 0}, STATUS_BAD_FILE,
-                   "byte 0: an IDX file begins with at least 8 bytes, this "
-                   "one has 0");
+                   "byte 0",
+                   "An IDX file begins with at least 8 bytes; this one has 0.");
 }
 
 static void lying_counts_are_refused(void **state) {
     (void)state;
     expect_refusal(make_file(IDX_IMAGES, 4, 3 * IMAGE_PIXELS), STATUS_BAD_FILE,
-                   "byte 4: the header promises 4 images, the file holds 3");
+                   "byte 4",
+                   "The header promises 4 images, the file holds 3.");
     expect_refusal(make_file(IDX_LABELS, 60000, 59999), STATUS_BAD_FILE,
-                   "byte 4: the header promises 60000 labels, the file holds "
-                   "59999");
+                   "byte 4",
+                   "The header promises 60000 labels, the file holds 59999.");
     expect_refusal(make_file(IDX_IMAGES, 0, 0), STATUS_BAD_FILE,
-                   "byte 4: the header promises no images; at least one is "
-                   "needed");
+                   "byte 4",
+                   "The header promises no images; at least one is needed.");
 }
 
 /* In 32-bit sizes, 2^28 images of 784 bytes would take 0 bytes, and 5478275
@@ -145,25 +148,27 @@ static void counts_that_overflow_are_refused(void **state) {
     (void)state;
     expect_refusal(make_file(IDX_IMAGES, UINT32_MAX, IMAGE_PIXELS),
                    STATUS_BAD_FILE,
-                   "byte 4: the header promises 4294967295 images, the file "
-                   "holds 1");
+                   "byte 4",
+                   "The header promises 4294967295 images, the file holds 1.");
     expect_refusal(make_file(IDX_IMAGES, 1u << 28, 0), STATUS_BAD_FILE,
-                   "byte 4: the header promises 268435456 images, the file "
-                   "holds 0");
+                   "byte 4",
+                   "The header promises 268435456 images, the file holds 0.");
     expect_refusal(make_file(IDX_IMAGES, 5478275, 304), STATUS_BAD_FILE,
-                   "byte 4: the header promises 5478275 images, the file "
-                   "holds 0");
+                   "byte 4",
+                   "The header promises 5478275 images, the file holds 0.");
 }
 
 static void trailing_bytes_are_refused(void **state) {
     (void)state;
     expect_refusal(make_file(IDX_LABELS, 10, 11), STATUS_BAD_FILE,
-                   "byte 4: the header promises 10 labels, the file goes on "
-                   "for 1 bytes after them");
+                   "byte 4",
+                   "The header promises 10 labels, the file goes on for 1 "
+                   "bytes after them.");
     expect_refusal(make_file(IDX_IMAGES, 1, IMAGE_PIXELS + 783),
                    STATUS_BAD_FILE,
-                   "byte 4: the header promises 1 images, the file goes on for "
-                   "783 bytes after them");
+                   "byte 4",
+                   "The header promises 1 images, the file goes on for 783 "
+                   "bytes after them.");
 }
 
 static void foreign_magic_is_refused(void **state) {
@@ -171,24 +176,27 @@ static void foreign_magic_is_refused(void **state) {
     File file = make_file(IDX_LABELS, 4, 4);
     file.bytes[1] = 7;
     expect_refusal(file, STATUS_BAD_FILE,
-                   "byte 0: an IDX file begins with two zero bytes, this one "
-                   "with 0 and 7");
+                   "byte 0",
+                   "An IDX file begins with two zero bytes, this one with 0 "
+                   "and 7.");
     file = make_file(IDX_LABELS, 4, 4);
     file.bytes[2] = 13;
     expect_refusal(file, STATUS_BAD_FILE,
-                   "byte 2: the items have type 13; only 8, unsigned bytes, "
-                   "can be read");
+                   "byte 2",
+                   "The items have type 13; only 8, unsigned bytes, can be "
+                   "read.");
     file = make_file(IDX_LABELS, 4, 4);
     file.bytes[3] = 2;
     expect_refusal(file, STATUS_BAD_FILE,
-                   "byte 3: the file has 2 dimensions; labels have 1, images "
-                   "3");
+                   "byte 3",
+                   "The file has 2 dimensions; labels have 1, images 3.");
     file = make_file(IDX_LABELS, 4, 4);
     file.bytes[0] = 0x1f;
     file.bytes[1] = 0x8b;
     expect_refusal(file, STATUS_BAD_FILE,
-                   "byte 0: the file is compressed with gzip and must be "
-                   "unpacked first");
+                   "byte 0",
+                   "The file is compressed with gzip and must be unpacked "
+                   "first.");
 }
 
 static void other_image_sizes_are_refused(void **state) {
@@ -197,15 +205,15 @@ static void other_image_sizes_are_refused(void **state) {
     put_be32(file.bytes + 8, 32);
     put_be32(file.bytes + 12, 32);
     expect_refusal(file, STATUS_BAD_SHAPE,
-                   "byte 8: the images are 32 x 32 pixels; they must be 28 x "
-                   "28");
+                   "byte 8",
+                   "The images are 32 x 32 pixels; they must be 28 x 28.");
     /* the same number of pixels, in another shape */
     file = make_file(IDX_IMAGES, 1, IMAGE_PIXELS);
     put_be32(file.bytes + 8, 14);
     put_be32(file.bytes + 12, 56);
     expect_refusal(file, STATUS_BAD_SHAPE,
-                   "byte 8: the images are 14 x 56 pixels; they must be 28 x "
-                   "28");
+                   "byte 8",
+                   "The images are 14 x 56 pixels; they must be 28 x 28.");
 }
 
 static void a_wrong_label_is_named(void **state) {
@@ -214,7 +222,8 @@ static void a_wrong_label_is_named(void **state) {
     file.bytes[8 + 123] = 10;
     file.bytes[8 + 200] = 255;
     expect_refusal(file, STATUS_BAD_LABEL,
-                   "byte 131: label 123 is 10; labels are digits from 0 to 9");
+                   "byte 131",
+                   "Label 123 is 10; labels are digits from 0 to 9.");
 }
 
 int main(void) {

@@ -29,11 +29,11 @@ beforeAll(async () => {
 afterAll(() => trainer.dispose());
 afterEach(() => expect(snapshot()).toEqual(before));
 
-/** The call is refused with a CoreError whose fields match. */
+/** The call is refused with a sentence and a CoreError whose fields match. */
 function refused(call, wanted) {
   const error = caught(call);
   expect(error).toBeInstanceOf(CoreError);
-  expect(error.message.length).toBeGreaterThan(10);
+  expect(error.message).toMatch(/^\S[^]{9,}\.$/);
   expect(error).toMatchObject(wanted);
   return error;
 }
@@ -250,6 +250,15 @@ describe('IDX files', () => {
       'OUT_OF_RANGE'],
   ])('%s', (_, files, code) => {
     refused(() => trainer.setIdx(files), { code });
+  });
+
+  test('a refused file is told with the byte, in a sentence', () => {
+    const { message, place } = refused(() => trainer.setIdx({
+      trainImages: small.slice(0, -1), trainLabels: labels(2),
+    }), { code: 'BAD_FILE' });
+    expect(message).toBe(
+      'trainImages, byte 4: The header promises 2 images, the file holds 1.');
+    expect(place).toBe('trainImages');
   });
 });
 

@@ -363,8 +363,20 @@ test('dropped IDX files replace the data, plain or gzip; bad ones change nothing
   for (const files of bad) {
     const error = await failureOf(session.loadFiles(files));
     expect(error).toBeInstanceOf(CoreError);
-    expect(error.message.length).toBeGreaterThan(20);
+    expect(error.message).toMatch(/^\S.{20,}\.$/);
   }
+  // The engine's refusals name the file that the person gave, and where in it.
+  const labels = file('my labels', idxFile([300], small.labels));
+  const cut = await failureOf(session.loadFiles([
+    file('scans.bin', trainImages.subarray(0, -1)), labels]));
+  expect(cut.message)
+    .toBe('scans.bin, byte 4: The header promises 300 images, the file holds 299.');
+  expect(cut.place).toBe('scans.bin');
+  const odd = await failureOf(session.loadFiles([
+    file('scans.bin', trainImages),
+    file('my labels', idxFile([300], small.labels.with(7, 12)))]));
+  expect(odd.message)
+    .toBe('my labels, byte 15: Label 7 is 12; labels are digits from 0 to 9.');
   for (const files of [[], null, 'x', ['x'], undefined]) {
     expect(await failureOf(session.loadFiles(files))).toMatchObject({ code: 'BAD_ARGUMENT' });
   }

@@ -53,7 +53,7 @@ function idxItems(core, file, place, dimensions) {
       core.checked('soma_idx_check', pointer, bytes.length, dimensions, payload);
     } catch (error) {
       if (!(error instanceof CoreError)) throw error;
-      throw new CoreError(error.code, `${place}: ${error.message}`, place);
+      throw new CoreError(error.code, `${place}, ${error.place}: ${error.message}`, place);
     }
     return bytes.subarray(core.integers(payload, 1)[0]);
   });

@@ -11,6 +11,8 @@ import { readIdxFile } from '../data/idx-file.js';
 /**
  * @typedef {import('../core/data.js').IdxFiles} IdxFiles
  * @typedef {{name: string, bytes: Uint8Array}} NamedBytes
+ *
+ * @typedef {Record<string, NamedBytes>} Roles   role in IdxFiles → file
  */
 
 const TEST_NAME = /t10k|test/i;
@@ -36,10 +38,10 @@ function kindOf({ name, bytes }) {
 /**
  * The role of each file.
  * @param {NamedBytes[]} files
- * @returns {IdxFiles}
+ * @returns {Roles}
  */
-export function assignIdxFiles(files) {
-  /** @type {Record<string, NamedBytes>} */
+function assignRoles(files) {
+  /** @type {Roles} */
   const roles = {};
   for (const file of files) {
     const role = (TEST_NAME.test(file.name) ? 'test' : 'train') + kindOf(file);
@@ -55,18 +57,37 @@ export function assignIdxFiles(files) {
     if (labels && !images) refuse(`The images that belong to ${labels.name} are missing.`);
   }
   if (!roles.trainImages) refuse('There are no training images among the files.');
-  return Object.fromEntries(Object.entries(roles).map(([role, { bytes }]) => [role, bytes]));
+  return roles;
 }
 
 /**
- * Read and unpack the files and find their roles.
- * @param {File[]} files
- * @returns {Promise<IdxFiles>}
+ * A refusal that speaks of a role tells the file that plays it instead: a person
+ * knows that one.
+ * @param {unknown} error
+ * @param {Roles} roles
  */
-export async function readIdxFiles(files) {
-  const named = await Promise.all(files.map(async (file) => ({
+function withFileName(error, roles) {
+  if (!(error instanceof CoreError)) return error;
+  const { code, place, message } = error;
+  const name = roles[place]?.name;
+  if (name === undefined || !message.startsWith(place)) return error;
+  return new CoreError(code, `${name}${message.slice(place.length)}`, name);
+}
+
+/**
+ * Read and unpack the files, find their roles, and hand them on.
+ * @param {File[]} files
+ * @param {(idx: IdxFiles) => void} give   may refuse them by throwing
+ */
+export async function readIdxFiles(files, give) {
+  const roles = assignRoles(await Promise.all(files.map(async (file) => ({
     name: file.name,
     bytes: await readIdxFile(file),
-  })));
-  return assignIdxFiles(named);
+  }))));
+  const entries = Object.entries(roles).map(([role, { bytes }]) => [role, bytes]);
+  try {
+    give(Object.fromEntries(entries));
+  } catch (error) {
+    throw withFileName(error, roles);
+  }
 }

@@ -88,8 +88,7 @@ export class Supply {
    * @param {File[]} files
    */
   async loadFiles(files) {
-    const idx = await readIdxFiles(files);
-    this.#trainer.setIdx(idx);
+    await readIdxFiles(files, (idx) => this.#trainer.setIdx(idx));
     this.stop();
     this.#source = files.map((file) => file.name).join(', ');
     this.#reserved({
