@@ -296,6 +296,12 @@ describe('parameters and states', () => {
       const error = caught(() => trainer.loadState(bad));
       expect(error, `byte ${at}`).toBeInstanceOf(CoreError);
     }
+    const time = state.length - 24;
+    for (const [at, value] of [[0, NaN], [0, -1], [0, Infinity], [8, 0.5], [8, -1], [16, -2]]) {
+      const bad = state.slice();
+      new DataView(bad.buffer).setFloat64(time + at, value, true);
+      refused(() => trainer.loadState(bad), { code: 'BAD_FILE', place: `byte ${time - 8}` });
+    }
     const other = await trainerOf('exact', 'net=dense 10\nvalidation=0');
     const error = caught(() => other.loadState(state));
     expect(error).toBeInstanceOf(CoreError);

@@ -225,6 +225,50 @@ describe('a run ends', () => {
     expect(trainer.trainingMs).toBe(0);
   });
 
+  test('when its seconds are spent, those before a saved state counted in', async () => {
+    await make(small({ epochs: 10000, seconds: 0.3 }));
+    while (trainer.trainingMs < 150) trainer.step();
+    const [state, spent] = [trainer.saveState(), trainer.trainingMs];
+    trainer.reset();
+    expect(trainer.trainingMs).toBe(0);
+    trainer.loadState(state);
+    expect(trainer.trainingMs).toBe(spent);
+    expect(trainer.saveState()).toEqual(state);
+    expect(trainer.ended).toBeNull();
+    let ms = 0;
+    while (!trainer.ended) {
+      const start = performance.now();
+      trainer.step(5);
+      ms += performance.now() - start;
+    }
+    expect(trainer.ended).toBe('seconds');
+    expect(ms).toBeLessThan(290);
+    expect(trainer.trainingMs).toBeGreaterThanOrEqual(300);
+  });
+
+  test('a state without its time, as it was saved before, begins at 0', async () => {
+    await make(small());
+    trainer.step(5);
+    const state = trainer.saveState();
+    trainer.loadState(state.slice(0, -32));
+    expect(trainer.trainingMs).toBe(0);
+    expect(trainer.metrics().step).toBe(5);
+  });
+
+  test('a judgement is not passed again on a state that was saved after it', async () => {
+    await make(small({ epochs: 50, patience: 5 }));
+    trainer.advance(40);
+    expect(trainer.judgementDue).toBe(true);
+    const unjudged = trainer.saveState();
+    trainer.evaluate('validation');
+    trainer.judge();
+    const judged = trainer.saveState();
+    trainer.loadState(unjudged);
+    expect(trainer.judgementDue).toBe(true);
+    trainer.loadState(judged);
+    expect(trainer.judgementDue).toBe(false);
+  });
+
   test('by the clock with its best weights, when early stopping is on', async () => {
     await make(overfit({ patience: 1000, epochs: 10000, seconds: 0.3 }));
     const losses = [];

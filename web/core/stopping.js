@@ -12,6 +12,9 @@
  *
  * @typedef {{step: number, epochs: number, stepsPerEpoch: number, totalSteps: number}}
  *   Place   where a run stands
+ *
+ * What a saved state keeps of all this.
+ * @typedef {{spentMs: number, spentSteps: number, judgedStep: number}} Account
  */
 
 export class Stopping {
@@ -21,7 +24,7 @@ export class Stopping {
   /** The step of the last judgement. */
   #judgedStep = -1;
 
-  /** Milliseconds spent in training steps since the network was made. */
+  /** Milliseconds spent in the training steps that led here. */
   spentMs = 0;
   /** Steps made in that time. */
   #spentSteps = 0;
@@ -47,6 +50,22 @@ export class Stopping {
   spend(steps, ms) {
     this.spentMs += ms;
     this.#spentSteps += steps;
+  }
+
+  /** @returns {Account} */
+  get account() {
+    const [spentSteps, judgedStep] = [this.#spentSteps, this.#judgedStep];
+    return { spentMs: this.spentMs, spentSteps, judgedStep };
+  }
+
+  /**
+   * Go on from an account.
+   * @param {Account} account
+   */
+  resume({ spentMs, spentSteps, judgedStep }) {
+    this.spentMs = spentMs;
+    this.#spentSteps = spentSteps;
+    this.#judgedStep = judgedStep;
   }
 
   get timeIsUp() {

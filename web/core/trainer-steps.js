@@ -102,7 +102,10 @@ export class TrainerSteps extends TrainerPlans {
     return this.#held.stopping.early ?? this.#held.stopping.limit(this.#place());
   }
 
-  /** Milliseconds spent in training steps since the network was made. */
+  /**
+   * Milliseconds spent in training steps since the network was made; a saved state
+   * brings those that led to it.
+   */
   get trainingMs() {
     return this.#held.stopping.spentMs;
   }

@@ -21,6 +21,7 @@
 import * as check from './check.js';
 import { CoreError } from './errors.js';
 import { Holding } from './holding.js';
+import { joinState, splitState } from './saved-state.js';
 import { measureTiles, warmUpNetwork } from './speed.js';
 import { Stopping } from './stopping.js';
 import { readLayerKinds, readOptions, runValues } from './tables.js';
@@ -136,16 +137,16 @@ export class Trainer extends TrainerSteps {
   }
 
   /**
-   * The whole state (run, weights, optimiser, position) as bytes.
+   * The whole state (run, weights, optimiser, position, time) as bytes.
    * @returns {Uint8Array}
    */
   saveState() {
-    const { core, handle } = this.#held;
+    const { core, handle, stopping } = this.#held;
     return core.borrow(() => {
       const size = core.call('soma_trainer_state_bytes', handle) >>> 0;
       const pointer = core.room(size);
       core.checked('soma_trainer_state_write', handle, pointer, size);
-      return core.bytes(pointer, size);
+      return joinState(core.bytes(pointer, size), stopping.account);
     });
   }
 
@@ -157,12 +158,15 @@ export class Trainer extends TrainerSteps {
     const bytes = check.bytes(state, 'state');
     const held = this.#held;
     const { core, handle } = held;
+    core.mustLive();
+    const { engine, account } = splitState(bytes);
     held.evaluating = null;
     core.borrow(() => core.checked(
-      'soma_trainer_state_read', handle, core.put(bytes), bytes.length,
+      'soma_trainer_state_read', handle, core.put(engine), engine.length,
     ));
     held.given = true;
     held.stopping = new Stopping();
+    if (account) held.stopping.resume(account);
     held.readLimits();
   }
 
