@@ -1,21 +1,24 @@
-/* Method. Three words carry everything, each on its own cache line:
+/* Method. The words that carry everything, each on its own cache line:
  *
- *   tickets     tasks not yet taken. A thread takes one by fetch_sub; what it
- *               got is a task only when the old value was above TICKET_ZERO.
+ *   tickets     one for each thread: the tasks of its share not yet taken. A
+ *               thread takes one by fetch_sub; what it got is a task only when
+ *               the old value was above TICKET_ZERO.
  *   unfinished  tasks not yet done; the caller waits for zero.
  *   generation  grows by one with each pool_run; helpers wait for a change.
  *
- * The ticket counter is reused by the next pool_run, and a helper may be late:
- * it may draw from a generation that it was not woken for. That is harmless,
- * because the job is read after the draw. A draw that fails touches nothing;
- * a draw that succeeds holds a task which keeps `unfinished` above zero, so
- * the job it then reads cannot be replaced under it. A failed draw leaves the
- * counter below TICKET_ZERO by at most two for each helper, far from wrapping.
+ * The ticket counters are reused by the next pool_run, and a helper may be
+ * late: it may draw from a generation that it was not woken for. That is
+ * harmless, because the job is read after the draw. A draw that fails touches
+ * nothing; a draw that succeeds holds a task which keeps `unfinished` above
+ * zero, so the job it then reads cannot be replaced under it. A failed draw
+ * leaves the counter below TICKET_ZERO by at most two for each thread, far
+ * from wrapping.
  *
- * Order: the caller's release store of `tickets` publishes the job; every
- * fetch_sub continues that release sequence, so each draw acquires it. Before
- * sleeping, a thread announces itself and then looks at the word once more
- * (both sequentially consistent); whoever changes the word looks for sleepers
+ * Order: the caller writes the job and `unfinished` before the first counter;
+ * its release store of each counter publishes the job; every fetch_sub
+ * continues that release sequence, so each draw acquires it. Before sleeping, a
+ * thread announces itself and then looks at the word once more (both
+ * sequentially consistent); whoever changes the word looks for sleepers
  * afterwards. So no wake is lost, and nobody pays for one that is not needed.
  *
  * Source of the spin-then-futex shape: pthreadpool (github.com/google).
@@ -71,8 +74,20 @@ typedef struct Job {
     int n_tasks;
 } Job;
 
-struct Pool {
+/* What one thread draws from. */
+typedef struct Share {
     _Alignas(CACHE_LINE) atomic_uint tickets;
+} Share;
+
+/* What a helper is told when it starts. */
+typedef struct Helper {
+    Pool *pool;
+    int index; /* of its share; the caller's is 0 */
+    pthread_t thread;
+} Helper;
+
+struct Pool {
+    Share shares[POOL_THREADS_MAX];
     _Alignas(CACHE_LINE) atomic_uint unfinished;
     _Alignas(CACHE_LINE) atomic_uint generation;
     _Alignas(CACHE_LINE) atomic_uint sleepers; /* helpers asleep or about to */
@@ -81,7 +96,7 @@ struct Pool {
     _Alignas(CACHE_LINE) Job job; /* written between generations only */
     int n_threads;
     int64_t spin_ns;
-    pthread_t helpers[POOL_THREADS_MAX - 1];
+    Helper helpers[POOL_THREADS_MAX - 1];
 #ifdef POOL_CONDITION
     pthread_mutex_t mutex;
     pthread_cond_t condition;
@@ -194,17 +209,29 @@ static bool spin_goes_on(Spin *spin, int64_t limit_ns) {
 
 /* ==== Work =============================================================  */
 
-/* Take and run tasks until none is left; then report them done. */
-static void work(Pool *pool) {
+/* The first task of share `share`. */
+static int share_begin(int n_tasks, int n_threads, int share) {
+    return (int)((int64_t)n_tasks * share / n_threads);
+}
+
+/* Take and run tasks of one share until none is left; returns how many. */
+static unsigned work_share(Pool *pool, int share) {
     unsigned done = 0;
-    for (;;) {
-        const unsigned tickets =
-            atomic_fetch_sub_explicit(&pool->tickets, 1, memory_order_acquire);
-        if (tickets <= TICKET_ZERO) break;
+    for (;; done++) {
+        const unsigned tickets = atomic_fetch_sub_explicit(
+            &pool->shares[share].tickets, 1, memory_order_acquire);
+        if (tickets <= TICKET_ZERO) return done;
         const Job job = pool->job;
-        job.task(job.context, job.n_tasks - (int)(tickets - TICKET_ZERO));
-        done++;
+        const int end = share_begin(job.n_tasks, pool->n_threads, share + 1);
+        job.task(job.context, end - (int)(tickets - TICKET_ZERO));
     }
+}
+
+/* Work on one's own share, then on those of the others; then report. */
+static void work(Pool *pool, int self) {
+    unsigned done = 0;
+    for (int i = 0; i < pool->n_threads; i++)
+        done += work_share(pool, (self + i) % pool->n_threads);
     if (done == 0) return;
     if (atomic_fetch_sub(&pool->unfinished, done) == done &&
         atomic_load(&pool->caller_sleeps)) {
@@ -244,12 +271,13 @@ static void wait_finished(Pool *pool) {
 }
 
 static void *helper_main(void *argument) {
-    Pool *pool = argument;
+    const Helper *const self = argument;
+    Pool *const pool = self->pool;
     unsigned seen = 0;
     for (;;) {
         seen = wait_generation(pool, seen);
         if (atomic_load(&pool->stop)) return NULL;
-        work(pool);
+        work(pool, self->index);
     }
 }
 
@@ -267,13 +295,16 @@ Pool *pool_create(int n_threads) {
     Pool *pool = aligned_alloc(CACHE_LINE, sizeof *pool);
     if (pool == NULL) return NULL;
     *pool = (Pool){.n_threads = 1};
-    atomic_init(&pool->tickets, TICKET_ZERO);
+    for (int i = 0; i < POOL_THREADS_MAX; i++)
+        atomic_init(&pool->shares[i].tickets, TICKET_ZERO);
     if (!sleeping_init(pool)) return free(pool), NULL;
     const int wanted = int_min(int_max(n_threads, 1), POOL_THREADS_MAX);
     pool->spin_ns = wanted > core_count() ? 0 : SPIN_NS;
     for (; pool->n_threads < wanted; pool->n_threads++) {
-        pthread_t *helper = &pool->helpers[pool->n_threads - 1];
-        if (pthread_create(helper, NULL, helper_main, pool) != 0) {
+        Helper *const helper = &pool->helpers[pool->n_threads - 1];
+        helper->pool = pool;
+        helper->index = pool->n_threads;
+        if (pthread_create(&helper->thread, NULL, helper_main, helper) != 0) {
             return pool_destroy(pool), NULL;
         }
     }
@@ -285,7 +316,7 @@ void pool_destroy(Pool *pool) {
     atomic_store(&pool->stop, true);
     announce(pool, POOL_THREADS_MAX);
     for (int i = 0; i < pool->n_threads - 1; i++) {
-        pthread_join(pool->helpers[i], NULL);
+        pthread_join(pool->helpers[i].thread, NULL);
     }
     sleeping_free(pool);
     free(pool);
@@ -302,10 +333,15 @@ void pool_run(Pool *pool, int n_tasks, PoolTask *task, void *context) {
     pool->job = (Job){task, context, n_tasks};
     atomic_store_explicit(&pool->unfinished, (unsigned)n_tasks,
                           memory_order_relaxed);
-    atomic_store_explicit(&pool->tickets, TICKET_ZERO + (unsigned)n_tasks,
-                          memory_order_release);
+    for (int i = 0; i < pool->n_threads; i++) {
+        const int count = share_begin(n_tasks, pool->n_threads, i + 1) -
+                          share_begin(n_tasks, pool->n_threads, i);
+        atomic_store_explicit(&pool->shares[i].tickets,
+                              TICKET_ZERO + (unsigned)count,
+                              memory_order_release);
+    }
     announce(pool, n_tasks - 1);
-    work(pool);
+    work(pool, 0);
     wait_finished(pool);
 }
 

@@ -1,10 +1,12 @@
 /* Fork-join threads: run the same function on many task numbers and wait.
  *
  * A pool of n threads is the caller plus n - 1 helpers, which spin for a short
- * while and then sleep. Tasks are taken from a shared counter, so a core that
- * is taken away by a neighbour only slows its own tasks. Which thread runs a
- * task is not fixed; what a task writes must not depend on it (ARCHITECTURE,
- * law 2). With one thread, pool_run is a plain loop.
+ * while and then sleep. Each thread begins with its own share of the tasks, of
+ * n tasks on t threads always the same, so that what a task works on stays in
+ * the cache of one core; whoever is done helps the others, so a core that is
+ * taken away by a neighbour only slows its own task. Which thread runs a task
+ * is not fixed; what a task writes must not depend on it (ARCHITECTURE, law 2).
+ * With one thread, pool_run is a plain loop.
  *
  * pool_run may be called by one thread only, the one that created the pool.
  */

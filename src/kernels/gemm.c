@@ -145,6 +145,9 @@ static const Tile tiles[] = {
     {"4x16", 4, 4, {PAIR(4, 1), PAIR(4, 2), PAIR(4, 3), PAIR(4, 4)}},
 };
 
+/* A strip lies within one panel of a matrix in panels. */
+_Static_assert(PANEL % 8 == 0 && PANEL % NR_MAX == 0, "tiles divide panels");
+
 enum { TILE_COUNT = sizeof tiles / sizeof tiles[0], TILE_DEFAULT = 0 };
 
 int gemm_tile_count(void) { return TILE_COUNT; }
@@ -158,18 +161,41 @@ const char *gemm_tile_name(int tile) {
 
 /* An operand seen as lanes (rows of A, columns of B) over steps of k. */
 typedef struct Operand {
-    const float *data;
-    size_t lane_stride, step_stride;
-    GemmPack *pack;
-    const void *context;
+    Matrix matrix;
+    size_t lane_stride, step_stride; /* strided */
 } Operand;
 
 static Operand operand_a(Matrix m) {
-    return (Operand){m.data, m.row_stride, m.col_stride, m.pack, m.context};
+    assert(m.form == MATRIX_STRIDED || m.form == MATRIX_PACKED);
+    return (Operand){m, m.row_stride, m.col_stride};
 }
 
 static Operand operand_b(Matrix m) {
-    return (Operand){m.data, m.col_stride, m.row_stride, m.pack, m.context};
+    return (Operand){m, m.col_stride, m.row_stride};
+}
+
+/* A piece of an operand that has strides: element (lane, step) of it is
+ * from[lane·lane_stride + step·step_stride]. */
+typedef struct Piece {
+    const float *from;
+    size_t lane_stride, step_stride;
+    int n_k; /* steps that it holds */
+} Piece;
+
+/* The piece that begins at (lane, k): n_k steps, or fewer where a panel ends.
+ * Lanes of one piece lie in one panel: tiles divide it. */
+static Piece piece_at(const Operand *x, int lane, int k, int n_k) {
+    const Matrix *const m = &x->matrix;
+    const size_t l = (size_t)lane, s = (size_t)k;
+    if (m->form == MATRIX_PANELS)
+        return (Piece){m->data + panels_at(m->rows, m->columns, s, l), 1,
+                       panel_width(m->columns, l), n_k};
+    if (m->form == MATRIX_PANELS_TRANSPOSED)
+        return (Piece){m->data + panels_at(m->rows, m->columns, l, s),
+                       panel_width(m->columns, s), 1,
+                       int_min(n_k, PANEL - k % PANEL)};
+    return (Piece){m->data + l * x->lane_stride + s * x->step_stride,
+                   x->lane_stride, x->step_stride, n_k};
 }
 
 /* Lanes lie side by side in memory: copy `width` >= 4 floats a step, the last
@@ -204,31 +230,45 @@ static void pack_lanes_along(const float *from, size_t lane_stride, int n_k,
 }
 
 /* Any strides, any number of lanes. */
-static void pack_general(const Operand *x, const float *from, int n_lanes,
-                         int n_k, int width, float *panel) {
-    for (int p = 0; p < n_k; p++)
+static void pack_general(const Piece *x, int n_lanes, int width, float *panel) {
+    for (int p = 0; p < x->n_k; p++)
         for (int i = 0; i < width; i++)
             panel[p * width + i] = i < n_lanes
-                                       ? from[(size_t)i * x->lane_stride +
-                                              (size_t)p * x->step_stride]
+                                       ? x->from[(size_t)i * x->lane_stride +
+                                                 (size_t)p * x->step_stride]
                                        : 0.0f;
 }
 
-/* One panel of an operand, by the fastest way that fits. */
+/* A piece, by the fastest way that fits. */
+static void pack_piece(const Piece *x, int n_lanes, int width, float *panel) {
+    const bool full = n_lanes == width && width >= 4;
+    if (full && x->lane_stride == 1)
+        pack_side_by_side(x->from, x->step_stride, x->n_k, width, panel);
+    else if (full && x->step_stride == 1)
+        pack_lanes_along(x->from, x->lane_stride, x->n_k, width, panel);
+    else
+        pack_general(x, n_lanes, width, panel);
+}
+
+/* One panel of an operand. */
 static void pack_panel(const Operand *x, int lane, int n_lanes, int k, int n_k,
                        int width, float *panel) {
-    if (x->pack != NULL) {
-        x->pack(x->context, lane, n_lanes, k, n_k, width, panel);
+    const Matrix *const m = &x->matrix;
+    if (m->form == MATRIX_PACKED) {
+        m->pack(m->context, lane, n_lanes, k, n_k, width, panel);
         return;
     }
-    const float *const from =
-        x->data + (size_t)lane * x->lane_stride + (size_t)k * x->step_stride;
-    if (n_lanes == width && x->lane_stride == 1)
-        pack_side_by_side(from, x->step_stride, n_k, width, panel);
-    else if (n_lanes == width && x->step_stride == 1)
-        pack_lanes_along(from, x->lane_stride, n_k, width, panel);
-    else
-        pack_general(x, from, n_lanes, n_k, width, panel);
+    for (int done = 0; done < n_k;) {
+        const Piece piece = piece_at(x, lane, k + done, n_k - done);
+        pack_piece(&piece, n_lanes, width, panel + done * width);
+        done += piece.n_k;
+    }
+}
+
+void gemm_pack_columns(const Matrix *b, int first, int count, int k,
+                       float *block) {
+    const Operand operand = operand_b(*b);
+    pack_panel(&operand, first, count, 0, k, count, block);
 }
 
 /* ---- one task ----------------------------------------------------------- */
@@ -240,7 +280,8 @@ typedef struct Product {
     int m, n, k;
     Operand a, b;
     float *c;
-    size_t ldc;
+    size_t ldc;    /* row-major */
+    bool c_panels; /* in panels */
     bool accumulate;
     int task_rows, task_columns; /* of a task's rectangle */
     int grid_columns;            /* rectangles side by side */
@@ -251,19 +292,26 @@ typedef struct Rectangle {
     int row, column, m, n;
 } Rectangle;
 
+/* Point a strip to its place in C. */
+static void place_strip(const Product *g, int row, int column, Strip *s) {
+    const size_t r = (size_t)row, j = (size_t)column;
+    const size_t m = (size_t)g->m, n = (size_t)g->n;
+    s->ldc = g->c_panels ? panel_width(n, j) : g->ldc;
+    s->c = g->c + (g->c_panels ? panels_at(m, n, r, j) : r * g->ldc + j);
+}
+
 /* The strips of one rectangle for k steps from k_at, for the rows that `s`
- * describes; `s` holds all but the columns and B. */
+ * describes; `s` holds all but the columns, B and C. */
 static void run_strips(const Product *g, Rectangle area, int k_at, Strip s,
                        bool packed, float *b_panel) {
     const int nr = 4 * g->tile->nv;
-    float *const c = s.c;
     for (int j = 0; j < area.n; j += nr) {
         s.n = int_min(nr, area.n - j);
         const int nv = (s.n + 3) / 4;
         pack_panel(&g->b, area.column + j, s.n, k_at, s.k, 4 * nv, b_panel);
         s.b = b_panel;
         s.b_stride = (size_t)(4 * nv);
-        s.c = c + j;
+        place_strip(g, area.row, area.column + j, &s);
         g->tile->kernel[nv - 1][packed ? 0 : 1](&s);
     }
 }
@@ -273,20 +321,16 @@ static void run_strips(const Product *g, Rectangle area, int k_at, Strip s,
 static void run_rows(const Product *g, Rectangle area, int k_at, int n_k,
                      float *space) {
     const int mr = g->tile->mr;
-    const bool packed =
-        g->a.pack != NULL || g->a.step_stride != 1 || area.n >= PACK_FROM;
-    Strip s = {.m = area.m,
-               .k = n_k,
-               .c = g->c + (size_t)area.row * g->ldc + area.column,
-               .ldc = g->ldc,
-               .from_c = g->accumulate || k_at > 0};
+    const bool packed = g->a.matrix.form == MATRIX_PACKED ||
+                        g->a.step_stride != 1 || area.n >= PACK_FROM;
+    Strip s = {.m = area.m, .k = n_k, .from_c = g->accumulate || k_at > 0};
     if (packed) {
         for (int i = 0; i < area.m; i += mr)
             pack_panel(&g->a, area.row + i, int_min(mr, area.m - i), k_at, n_k,
                        mr, space + (size_t)i * (size_t)n_k);
         s.a = space;
     } else {
-        s.a = g->a.data + (size_t)area.row * g->a.lane_stride + k_at;
+        s.a = g->a.matrix.data + (size_t)area.row * g->a.lane_stride + k_at;
         s.a_stride = g->a.lane_stride;
     }
     run_strips(g, area, k_at, s, packed, space + SLOT_A);
@@ -350,6 +394,16 @@ static int cut(Product *g, int n_tasks) {
  * two microseconds, in which one thread does about 50,000. */
 static const int64_t THREADS_FROM = 200000;
 
+static void run(Pool *pool, Product *g) {
+    const bool alone = pool == NULL || pool_threads(pool) == 1 ||
+                       (int64_t)g->m * g->n * g->k < THREADS_FROM;
+    const int n_tasks = cut(g, alone ? 1 : g->work->n_slots);
+    if (n_tasks == 1)
+        run_task(g, 0);
+    else
+        pool_run(pool, n_tasks, run_task, g);
+}
+
 void gemm(Pool *pool, const GemmWork *work, int m, int n, int k, Matrix a,
           Matrix b, float *c, size_t ldc, bool accumulate) {
     assert(m >= 0 && n >= 0 && k >= 0 && ldc >= (size_t)n);
@@ -368,13 +422,28 @@ void gemm(Pool *pool, const GemmWork *work, int m, int n, int k, Matrix a,
                  .c = c,
                  .ldc = ldc,
                  .accumulate = accumulate};
-    const bool alone = pool == NULL || pool_threads(pool) == 1 ||
-                       (int64_t)m * n * k < THREADS_FROM;
-    const int n_tasks = cut(&g, alone ? 1 : work->n_slots);
-    if (n_tasks == 1)
-        run_task(&g, 0);
-    else
-        pool_run(pool, n_tasks, run_task, &g);
+    run(pool, &g);
+}
+
+void gemm_to_panels(Pool *pool, const GemmWork *work, int m, int n, int k,
+                    Matrix a, Matrix b, float *c, bool accumulate) {
+    assert(m >= 0 && n >= 0 && k >= 0);
+    if (m == 0 || n == 0) return;
+    if (k == 0) {
+        if (!accumulate) clear_rows(1, m * n, c, (size_t)(m * n));
+        return;
+    }
+    Product g = {.work = work,
+                 .tile = &tiles[work->tile],
+                 .m = m,
+                 .n = n,
+                 .k = k,
+                 .a = operand_a(a),
+                 .b = operand_b(b),
+                 .c = c,
+                 .c_panels = true,
+                 .accumulate = accumulate};
+    run(pool, &g);
 }
 
 /* ---- choosing a tile ---------------------------------------------------- */

@@ -40,6 +40,7 @@
 #include "base/arena.h"
 #include "base/pool.h"
 #include "base/types.h"
+#include "kernels/panels.h"
 
 /* Produce one panel of an operand: lane i, step p goes to
  *
@@ -50,12 +51,20 @@
 typedef void GemmPack(const void *context, int first_lane, int n_lanes,
                       int first_k, int n_k, int width, float *panel);
 
-/* A matrix as an operand: element (row, col) is
- * data[row·row_stride + col·col_stride], or, when `pack` is set, whatever
- * pack(context, …) produces (data and strides are then not used). */
+/* How the elements of an operand are found. */
+typedef enum MatrixForm {
+    MATRIX_STRIDED,           /* data[row·row_stride + col·col_stride] */
+    MATRIX_PANELS,            /* [rows,columns] in panels */
+    MATRIX_PANELS_TRANSPOSED, /* the transpose of such a matrix */
+    MATRIX_PACKED             /* whatever pack(context, …) produces */
+} MatrixForm;
+
+/* A matrix as an operand; panels can only be B. */
 typedef struct Matrix {
+    MatrixForm form;
     const float *data;
-    size_t row_stride, col_stride;
+    size_t row_stride, col_stride; /* strided */
+    size_t rows, columns;          /* panels */
     GemmPack *pack;
     const void *context;
 } Matrix;
@@ -70,9 +79,25 @@ static inline Matrix matrix_transposed(const float *data, size_t stride) {
     return (Matrix){.data = data, .row_stride = 1, .col_stride = stride};
 }
 
+/* A matrix[rows,columns] in panels. */
+static inline Matrix matrix_panels(const float *data, size_t rows,
+                                   size_t columns) {
+    return (Matrix){
+        .form = MATRIX_PANELS, .data = data, .rows = rows, .columns = columns};
+}
+
+/* The transpose [columns,rows] of a matrix[rows,columns] in panels. */
+static inline Matrix matrix_panels_transposed(const float *data, size_t rows,
+                                              size_t columns) {
+    return (Matrix){.form = MATRIX_PANELS_TRANSPOSED,
+                    .data = data,
+                    .rows = rows,
+                    .columns = columns};
+}
+
 /* A matrix that exists only as panels made by `pack`. */
 static inline Matrix matrix_packed_by(GemmPack *pack, const void *context) {
-    return (Matrix){.pack = pack, .context = context};
+    return (Matrix){.form = MATRIX_PACKED, .pack = pack, .context = context};
 }
 
 /* Packing space and the chosen tile. One per trainer; not shared between
@@ -97,6 +122,15 @@ void gemm_work_bind(GemmWork *work, Arena *arena, int n_threads);
  * cannot fail. Cost: 2·m·n·k flops. Checked by test_gemm. */
 void gemm(Pool *pool, const GemmWork *work, int m, int n, int k, Matrix a,
           Matrix b, float *c, size_t ldc, bool accumulate);
+
+/* The same with c[m,n] in panels. */
+void gemm_to_panels(Pool *pool, const GemmWork *work, int m, int n, int k,
+                    Matrix a, Matrix b, float *c, bool accumulate);
+
+/* Columns first .. first+count-1 of B[k,n] as one row-major [k,count] block,
+ * for products that read B another way. */
+void gemm_pack_columns(const Matrix *b, int first, int count, int k,
+                       float *block);
 
 /* ---- choosing a tile ---------------------------------------------------- */
 

@@ -31,6 +31,7 @@
 
 typedef float f32x4 __attribute__((vector_size(16)));
 typedef int32_t i32x4 __attribute__((vector_size(16)));
+typedef uint8_t u8x16 __attribute__((vector_size(16)));
 
 /* Inline even where the caller is large: the tiles depend on it. */
 #define SIMD_INLINE static inline __attribute__((always_inline))
@@ -70,6 +71,20 @@ SIMD_INLINE void f32x4_store_part(float *p, f32x4 v, size_t count) {
     if (count > 1) p[1] = v[1];
     if (count > 2) p[2] = v[2];
 }
+
+SIMD_INLINE i32x4 i32x4_load(const void *p) {
+    i32x4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+SIMD_INLINE u8x16 u8x16_load(const uint8_t *p) {
+    u8x16 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+SIMD_INLINE void u8x16_store(uint8_t *p, u8x16 v) { memcpy(p, &v, sizeof v); }
 
 /* Four bytes as floats 0 .. 255. */
 SIMD_INLINE f32x4 f32x4_load_bytes(const uint8_t *p) {
@@ -176,6 +191,19 @@ SIMD_INLINE uint32_t i32x4_bits(i32x4 mask) {
     uint32_t bits = 0;
     for (int i = 0; i < 4; i++) bits |= (uint32_t)mask[i] >> 31 << i;
     return bits;
+#endif
+}
+
+/* How many of the sixteen bytes are not zero. */
+SIMD_INLINE uint32_t u8x16_count(u8x16 a) {
+#ifdef __wasm_simd128__
+    const v128_t zero = wasm_i8x16_eq((v128_t)a, wasm_i8x16_splat(0));
+    return 16 -
+           (uint32_t)__builtin_popcount((uint32_t)wasm_i8x16_bitmask(zero));
+#else
+    uint32_t count = 0;
+    for (int i = 0; i < 16; i++) count += a[i] != 0;
+    return count;
 #endif
 }
 

@@ -1,20 +1,18 @@
-/* Products with a sparse left side: the first layer over non-zero inputs only.
+/* Products with a sparse left side: over non-zero elements only.
  *
- * About 81 % of MNIST's pixels are zero. A batch x[N,I] is kept as two lists of
- * its non-zero elements, one ordered by sample (forward), one by input (weight
- * gradient):
+ * About 81 % of MNIST's pixels are zero, and so are more than half of what
+ * relu lets through and of the errors it passes back. A batch x[N,I] is kept as
+ * two lists of its non-zero elements, one ordered by sample (for x·W), one by
+ * input (for the weight gradient xᵀ·dy):
  *
  *     by_sample   start[n] .. start[n+1]-1:  (input,  value), inputs ascending
  *     by_input    start[i] .. start[i+1]-1:  (sample, value), samples ascending
  *
- * Both products are then the same loop: a row of the result is a chain over a
- * list, value times a row of a dense matrix, held in registers 32 columns at a
- * time. Those columns are first copied side by side into the packing space of
- * gemm: rows of a wide matrix are a large power of two apart, where the caches
- * of the machines can keep only a few of them. The order within a chain is that
- * of the dense product, and a skipped term would have added zero: the bits are
- * those of gemm started from the same values (while the dense matrix is finite,
- * and no start is -0).
+ * Both products are then the same loop: 32 columns of a row of the result are a
+ * chain over a list, value times a row of a panel (panels.h), in registers. The
+ * order within a chain is that of the dense product, and a skipped term would
+ * have added zero: the bits are those of gemm started from the same values
+ * (while the dense matrix is finite, and no start is -0).
  *
  * Memory is the arena's; nothing allocates while training.
  */
@@ -42,65 +40,73 @@ typedef struct SparseList {
 typedef struct SparseBatch {
     int max_samples;      /* as bound */
     int n_inputs;         /* I, as bound */
-    size_t capacity;      /* entries that each list can hold */
+    float max_density;    /* as bound */
     int n_samples;        /* N of the batch at hand */
     size_t n_entries;     /* its non-zero elements */
     SparseList by_sample; /* N rows */
-    SparseList by_input;  /* I rows */
+    SparseList by_input;  /* I rows; only when both lists were asked for */
+    uint8_t *tally;       /* [I], for counting */
 } SparseBatch;
 
-/* Take the memory for batches of up to `max_samples` x `n_inputs` with at most
- * `density` (0..1] of the elements non-zero from the arena (measure or bind).
- */
-void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
-                       int n_inputs, float density);
+/* Which lists to build. */
+typedef enum SparseLists { SPARSE_BY_SAMPLE, SPARSE_BOTH } SparseLists;
 
-/* Build both lists from bytes: sample n is pixels[n][0 .. I-1], its value
+/* Take the memory for batches of up to `max_samples` x `n_inputs` with at most
+ * `max_density` (0..1] of the elements non-zero from the arena (measure or
+ * bind). With SPARSE_BY_SAMPLE the other list can never be built. */
+void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
+                       int n_inputs, float max_density, SparseLists lists);
+
+/* Build the lists from bytes: sample n is pixels[n][0 .. I-1], its value
  * (float)byte · scale (scale != 0). 0 <= n_samples <= max_samples. Returns
- * false, with the lists unusable, when there are more non-zero elements than
- * the bound density allows: then the dense product is the faster one. Cost:
- * one scan of the bytes, plus a few cycles per non-zero. */
-bool sparse_from_bytes(SparseBatch *batch, const uint8_t *const *pixels,
-                       int n_samples, float scale);
+ * false, with the lists unusable, when a larger share of the elements is
+ * non-zero than the bound density: then the dense product is the faster one.
+ * Cost: one pass over the bytes, plus a few cycles per non-zero and list. */
+bool sparse_from_bytes(SparseBatch *batch, SparseLists lists,
+                       const uint8_t *const *pixels, int n_samples,
+                       float scale);
 
 /* The same from floats: sample n is rows[n·stride .. +I-1]. NaN and inf count
  * as non-zero. */
-bool sparse_from_floats(SparseBatch *batch, const float *rows, size_t stride,
-                        int n_samples);
+bool sparse_from_floats(SparseBatch *batch, SparseLists lists,
+                        const float *rows, size_t stride, int n_samples);
 
 /* Non-zero share of the batch at hand, 0..1; 0 for an empty batch. */
 float sparse_density(const SparseBatch *batch);
 
+/* Can sparse_forward read any matrix of n_inputs rows, or only one that lies
+ * in panels? */
+bool sparse_reads_any(const GemmWork *work, int n_inputs);
+
 /* Forward: y[N,O] = bias + x·W.
  *
- *   w[I,O]     row-major, no padding; any O >= 1
+ *   w[I,O]     any O >= 1; in panels, or see sparse_reads_any
  *   bias[O]    NULL means zero
- *   y[N,O]     overwritten; must not overlap w or bias
+ *   y[N,O]     row-major, overwritten; must not overlap w or bias
  *
  * Each y[n,o] is one chain from bias[o] in ascending input order. `pool` may
  * be NULL; `work` gives the packing space. Cost: 2·O flops per non-zero. */
 void sparse_forward(Pool *pool, const GemmWork *work, const SparseBatch *batch,
-                    int n_outputs, const float *w, const float *bias, float *y);
+                    int n_outputs, Matrix w, const float *bias, float *y);
 
-/* Who takes over the rows of dW as they are complete, in place of a dW that is
- * kept: the optimiser, while they are in the cache of the thread that computed
- * them. Rows are handed over once each, in any order, from several threads;
- * `gradient` [n_rows,O] is borrowed for the call. */
+/* Who takes over dW as it becomes complete, in place of a dW that is kept: the
+ * optimiser, while it is in the cache of the thread that computed it. Elements
+ * offset .. offset+count-1 of dW, as it lies in panels, are handed over once
+ * each, in any order, from several threads; `gradient` [count] is borrowed for
+ * the call. */
 typedef struct SparseFinish {
-    void (*take)(void *context, int first_row, int n_rows,
+    void (*take)(void *context, size_t offset, size_t count,
                  const float *gradient);
     void *context;
     bool used_only; /* leave out rows of zeros, inputs that no sample uses */
 } SparseFinish;
 
-/* Weight gradient: dW[I,O] = or += xᵀ·dy.
+/* Weight gradient: dW[I,O] = or += xᵀ·dy, of a batch with both lists.
  *
  *   dy[N,O]    row-major, no padding
- *   dw[I,O]    started from its value (accumulate) or zero
- *   finish     NULL: dw is complete afterwards. Otherwise the rows go to
- *              `take`, and what is in dw afterwards has no meaning: without
- *              `accumulate` only a few rows of it are written, so that they
- *              stay in the cache
+ *   dw[I,O]    in panels; started from its value (accumulate) or zero
+ *   finish     NULL: dw is complete afterwards. Otherwise everything goes to
+ *              `take`, and what is in dw afterwards has no meaning
  *
  * Each dW[i,o] is one chain in ascending sample order. `pool` may be NULL.
  * Cost: 2·O flops per non-zero, and one pass over dW. */

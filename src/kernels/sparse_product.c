@@ -1,36 +1,36 @@
 /* The products over the lists of sparse.h.
  *
- * Method. Both walk a list with up to eight accumulators, 32 columns of the
- * result, in registers:
+ * Method. Both walk a list with up to eight accumulators, one panel of a row of
+ * the result, in registers:
  *
- *     acc = start;  for each entry (index, value):  acc += value · row[index]
+ *     acc = start;  for each entry (index, value):  acc += value · panel[index]
  *
- * The rows are those of a panel: 32 columns of the dense matrix, copied so that
- * they follow each other without gaps. Forward, a task copies the panels of W
- * that it needs, leaving out rows that no sample uses. For the gradient all
- * panels of dy, which is small, are copied beforehand.
+ * Forward, the panels are W's own. For the gradient, a task copies those of dy,
+ * which are small. The work is cut at panels of the weights, and
+ * the same thread gets the same panels in both products wherever it can: they
+ * stay in its core's cache from step to step.
  */
 #include "kernels/sparse.h"
 
 #include "kernels/simd.h"
 
-/* Columns of the widest panel, and most rows of dW handed over at a time. */
-enum { PANEL = 32, PANEL_VECTORS = 8, FINISH_ROWS = 16 };
+enum { PANEL_VECTORS = PANEL / 4, FINISH_ROWS = 64 };
 
-/* Tasks per thread: few when each copies its panels, more when not. */
-enum { FORWARD_TASKS = 2, GRADIENT_TASKS = 4 };
+/* Tasks per thread, so that a thread whose core is busy elsewhere leaves its
+ * share to the others. */
+enum { TASKS_PER_THREAD = 2 };
 
 /* Fewer multiply-adds than this stay on the caller. */
 static const int64_t THREADS_FROM = 200000;
 
 /* ---- one row of the result ---------------------------------------------- */
 
-/* A row of the result is a list times a dense matrix of `stride` floats a row:
- * out = start + Σ value · matrix[index], start NULL for zero. */
+/* A panel of a row of the result is a list times a panel of n columns:
+ * out = start + Σ value · panel[index], start NULL for zero. */
 typedef struct Chain {
     const SparseEntry *entries, *end;
-    const float *matrix;
-    size_t stride;
+    const float *panel; /* [any,n] */
+    size_t n;
     const float *start;
     float *out;
 } Chain;
@@ -43,23 +43,23 @@ SIMD_INLINE void add_row(const float *row, const float *value, int nv,
         acc[v] = f32x4_madd(factor, f32x4_load(row + 4 * v), acc[v]);
 }
 
-/* 4·nv columns from `column`, all accumulators in registers. Two entries at a
- * time: engines look for interruptions in every round of a loop, and a quarter
- * of the time goes into that with one. */
-SIMD_INLINE void run_panel(const Chain *chain, size_t column, int nv) {
+/* 4·nv columns from `column`, all accumulators in registers; `n` is chain->n.
+ * Two entries at a time: engines look for interruptions in every round of a
+ * loop, and a quarter of the time goes into that with one. */
+SIMD_INLINE void run_columns(const Chain *chain, size_t column, int nv,
+                             size_t n) {
     f32x4 acc[PANEL_VECTORS];
     for (int v = 0; v < nv; v++)
         acc[v] = chain->start != NULL
                      ? f32x4_load(chain->start + column + 4 * v)
                      : f32x4_zero();
-    const float *const matrix = chain->matrix + column;
+    const float *const panel = chain->panel + column;
     const SparseEntry *e = chain->entries;
     for (; e + 1 < chain->end; e += 2) {
-        add_row(matrix + e[0].index * chain->stride, &e[0].value, nv, acc);
-        add_row(matrix + e[1].index * chain->stride, &e[1].value, nv, acc);
+        add_row(panel + e[0].index * n, &e[0].value, nv, acc);
+        add_row(panel + e[1].index * n, &e[1].value, nv, acc);
     }
-    if (e < chain->end)
-        add_row(matrix + e->index * chain->stride, &e->value, nv, acc);
+    if (e < chain->end) add_row(panel + e->index * n, &e->value, nv, acc);
     for (int v = 0; v < nv; v++)
         f32x4_store(chain->out + column + 4 * v, acc[v]);
 }
@@ -75,13 +75,13 @@ static void run_tail(const Chain *chain, size_t column, size_t count) {
     const bool whole = column >= 4;
     const size_t back = whole ? 4 - count : 0;
     const size_t first = column - back;
-    const float *const matrix = chain->matrix + first;
+    const float *const panel = chain->panel + first;
     float lane[4];
     f32x4 acc = f32x4_zero();
     if (chain->start != NULL)
         acc = load_end(chain->start + first, whole, count);
     for (const SparseEntry *e = chain->entries; e < chain->end; e++) {
-        const float *const row = matrix + e->index * chain->stride;
+        const float *const row = panel + e->index * chain->n;
         acc = f32x4_madd(f32x4_load_splat(&e->value),
                          load_end(row, whole, count), acc);
     }
@@ -89,16 +89,16 @@ static void run_tail(const Chain *chain, size_t column, size_t count) {
     memcpy(chain->out + column, lane + back, count * sizeof(float));
 }
 
-/* The chain for n columns, n at most PANEL. */
-static void run_chain(const Chain *chain, size_t n) {
+static void run_chain(const Chain *chain) {
+    const size_t n = chain->n;
     size_t column = 0;
     if (n == PANEL) {
-        run_panel(chain, column, PANEL_VECTORS);
+        run_columns(chain, column, PANEL_VECTORS, PANEL);
         return;
     }
-    if (n & 16) run_panel(chain, column, 4), column += 16;
-    if (n & 8) run_panel(chain, column, 2), column += 8;
-    if (n & 4) run_panel(chain, column, 1), column += 4;
+    if (n & 16) run_columns(chain, column, 4, n), column += 16;
+    if (n & 8) run_columns(chain, column, 2, n), column += 8;
+    if (n & 4) run_columns(chain, column, 1, n), column += 4;
     if (column < n) run_tail(chain, column, n - column);
 }
 
@@ -109,205 +109,164 @@ typedef struct SparseJob {
     const SparseBatch *batch;
     const SparseList *list; /* one row for each row of the result */
     int n_rows, n_outputs;
-    const float *matrix; /* W or dy, or dy's panels */
-    bool in_panels;      /* matrix is dy's panels */
-    const float *bias;   /* forward */
-    float *out;          /* y or dW */
-    bool accumulate;     /* gradient */
-    float *space; /* forward: room for one panel of W per task, or NULL */
-    const SparseFinish *finish;
-    int rows_per_task, columns_per_task;
+    Matrix w;                   /* forward */
+    const float *bias;          /* forward */
+    const float *dy;            /* gradient */
+    const GemmWork *work;       /* room for a panel of W or dy per task */
+    bool accumulate;            /* gradient */
+    const SparseFinish *finish; /* gradient */
+    float *out;                 /* y row-major, or dW in panels */
+    int columns_per_task, rows_per_task, tasks_down;
 } SparseJob;
 
-/* Is it worth more than one thread? */
-static bool is_shared(const Pool *pool, const SparseBatch *batch,
-                      int n_outputs) {
-    return pool != NULL && pool_threads(pool) > 1 &&
-           (int64_t)batch->n_entries * n_outputs >= THREADS_FROM;
+/* Rows and columns of a task. */
+typedef struct SparseArea {
+    int first, end, left, right;
+} SparseArea;
+
+static SparseArea task_area(const SparseJob *job, int task) {
+    const int first = task % job->tasks_down * job->rows_per_task;
+    const int left = task / job->tasks_down * job->columns_per_task;
+    return (SparseArea){
+        .first = first,
+        .end = int_min(first + job->rows_per_task, job->n_rows),
+        .left = left,
+        .right = int_min(left + job->columns_per_task, job->n_outputs)};
 }
 
-static void run_tasks(Pool *pool, int n_tasks, PoolTask *task, SparseJob *job) {
+/* Cut the result into tasks: at panels first, and by rows when there are
+ * fewer panels than tasks wanted. Returns how many there are. */
+static int cut(SparseJob *job, const Pool *pool) {
+    const bool shared =
+        pool != NULL && pool_threads(pool) > 1 &&
+        (int64_t)job->batch->n_entries * job->n_outputs >= THREADS_FROM;
+    const int n_wanted = shared ? int_min(pool_threads(pool) * TASKS_PER_THREAD,
+                                          job->work->n_slots)
+                                : 1;
+    const int n_panels = (job->n_outputs + PANEL - 1) / PANEL;
+    const int panels_each = (n_panels + n_wanted - 1) / n_wanted;
+    const int n_across = (n_panels + panels_each - 1) / panels_each;
+    const int n_down = n_wanted / n_across;
+    job->columns_per_task = panels_each * PANEL;
+    job->rows_per_task = (job->n_rows + n_down - 1) / n_down;
+    job->tasks_down =
+        (job->n_rows + job->rows_per_task - 1) / job->rows_per_task;
+    return n_across * job->tasks_down;
+}
+
+static void run_tasks(Pool *pool, SparseJob *job, PoolTask *task) {
+    const int n_tasks = cut(job, pool);
     if (n_tasks > 1)
         pool_run(pool, n_tasks, task, job);
     else if (n_tasks == 1)
         task(job, 0);
 }
 
-/* Copy `n` columns of one row; whole panels without a loop. */
-SIMD_INLINE void copy_columns(const float *from, size_t n, float *to) {
-    size_t i = 0;
-    if (n == PANEL) {
-        for (size_t v = 0; v < PANEL; v += 4)
-            f32x4_store(to + v, f32x4_load(from + v));
-        return;
-    }
-    for (; i + 4 <= n; i += 4) f32x4_store(to + i, f32x4_load(from + i));
-    for (; i < n; i++) to[i] = from[i];
-}
-
-/* Rows first .. end-1 of the result, n columns from `column`, to `rows`:
- * `panel` is where these columns of the dense matrix are, `stride` floats from
- * row to row. */
-static void run_rows(const SparseJob *job, int first, int end, float *rows,
-                     size_t column, size_t n, const float *panel,
-                     size_t stride) {
+/* Rows first .. end-1 of one panel of the result, to `out` with `stride` floats
+ * from row to row. They start from `bias`, from what is there (accumulate), or
+ * from zero. */
+static void run_rows(const SparseJob *job, int first, int end,
+                     const float *panel, size_t n, const float *bias,
+                     float *out, size_t stride) {
     const SparseList *const list = job->list;
-    for (int r = first; r < end; r++) {
-        float *const out =
-            rows + (size_t)(r - first) * (size_t)job->n_outputs + column;
-        const float *start = job->accumulate ? out : NULL;
-        if (job->bias != NULL) start = job->bias + column;
+    for (int r = first; r < end; r++, out += stride) {
         const Chain chain = {.entries = list->entries + list->start[r],
                              .end = list->entries + list->start[r + 1],
-                             .matrix = panel,
-                             .stride = stride,
-                             .start = start,
+                             .panel = panel,
+                             .n = n,
+                             .start = job->accumulate ? out : bias,
                              .out = out};
-        run_chain(&chain, n);
+        run_chain(&chain);
     }
-}
-
-static float *result_rows(const SparseJob *job, int first) {
-    return job->out + (size_t)first * (size_t)job->n_outputs;
 }
 
 /* ---- forward ------------------------------------------------------------ */
 
-/* The rows of W that some sample uses, n columns from `column`. */
-static void pack_used_rows(const SparseJob *job, size_t column, size_t n,
-                           float *panel) {
-    const uint32_t *const start = job->batch->by_input.start;
-    const float *const w = job->matrix + column;
-    for (size_t i = 0; i < (size_t)job->batch->n_inputs; i++)
-        if (start[i] < start[i + 1])
-            copy_columns(w + i * (size_t)job->n_outputs, n, panel + i * n);
-}
-
-/* Some columns of some samples, panel after panel. */
 static void forward_task(void *context, int task) {
     const SparseJob *const job = context;
-    const int n_across =
-        (job->n_outputs + job->columns_per_task - 1) / job->columns_per_task;
-    const int first = task / n_across * job->rows_per_task;
-    const int end = int_min(first + job->rows_per_task, job->n_rows);
-    const int left = task % n_across * job->columns_per_task;
-    const int right = int_min(left + job->columns_per_task, job->n_outputs);
-    const size_t panel_floats = (size_t)job->batch->n_inputs * PANEL;
-    float *const rows = result_rows(job, first);
-    for (int column = left; column < right; column += PANEL) {
-        const size_t n = (size_t)int_min(PANEL, right - column);
-        if (job->space == NULL) {
-            run_rows(job, first, end, rows, (size_t)column, n,
-                     job->matrix + column, (size_t)job->n_outputs);
-            continue;
-        }
-        float *const panel = job->space + (size_t)task * panel_floats;
-        pack_used_rows(job, (size_t)column, n, panel);
-        run_rows(job, first, end, rows, (size_t)column, n, panel, n);
+    const SparseArea area = task_area(job, task);
+    const size_t n_inputs = (size_t)job->batch->n_inputs;
+    const size_t stride = (size_t)job->n_outputs;
+    float *const space = job->work->space + (size_t)task * n_inputs * PANEL;
+    for (int column = area.left; column < area.right; column += PANEL) {
+        const int n = int_min(PANEL, area.right - column);
+        const size_t at = (size_t)column;
+        const float *panel = space;
+        if (job->w.form == MATRIX_PANELS)
+            panel = job->w.data + at * n_inputs;
+        else
+            gemm_pack_columns(&job->w, column, n, job->batch->n_inputs, space);
+        run_rows(job, area.first, area.end, panel, (size_t)n,
+                 job->bias != NULL ? job->bias + at : NULL,
+                 job->out + (size_t)area.first * stride + at, stride);
     }
 }
 
-/* Cut y into tasks: columns at panels first, and rows when there are fewer
- * panels than tasks wanted. Returns how many there are. */
-static int cut_forward(SparseJob *job, int n_wanted) {
-    const int n_panels = (job->n_outputs + PANEL - 1) / PANEL;
-    const int across = int_min(n_panels, n_wanted);
-    const int panels_each = (n_panels + across - 1) / across;
-    const int n_across = (n_panels + panels_each - 1) / panels_each;
-    const int down = (n_wanted + n_across - 1) / n_across;
-    job->columns_per_task = panels_each * PANEL;
-    job->rows_per_task = (job->n_rows + down - 1) / down;
-    return n_across *
-           ((job->n_rows + job->rows_per_task - 1) / job->rows_per_task);
+bool sparse_reads_any(const GemmWork *work, int n_inputs) {
+    return (size_t)n_inputs * PANEL * (size_t)work->n_slots <= work->n_floats;
 }
 
 void sparse_forward(Pool *pool, const GemmWork *work, const SparseBatch *batch,
-                    int n_outputs, const float *w, const float *bias,
-                    float *y) {
+                    int n_outputs, Matrix w, const float *bias, float *y) {
     assert(n_outputs >= 1);
+    assert(w.form == MATRIX_PANELS || sparse_reads_any(work, batch->n_inputs));
     if (batch->n_samples == 0) return;
     SparseJob job = {.batch = batch,
                      .list = &batch->by_sample,
                      .n_rows = batch->n_samples,
                      .n_outputs = n_outputs,
-                     .matrix = w,
+                     .w = w,
                      .bias = bias,
+                     .work = work,
                      .out = y};
-    const bool shared = is_shared(pool, batch, n_outputs);
-    const int n_tasks =
-        cut_forward(&job, shared ? pool_threads(pool) * FORWARD_TASKS : 1);
-    const size_t panel_floats = (size_t)batch->n_inputs * PANEL;
-    if (n_outputs > PANEL && (size_t)n_tasks * panel_floats <= work->n_floats)
-        job.space = work->space;
-    run_tasks(pool, n_tasks, forward_task, &job);
+    run_tasks(pool, &job, forward_task);
 }
 
 /* ---- weight gradient ---------------------------------------------------- */
-
-/* Panels of dy one after the other, each N rows of its columns. */
-static void pack_panels(int n_rows, int n_outputs, const float *dy,
-                        float *panels) {
-    for (int column = 0; column < n_outputs; column += PANEL) {
-        const size_t n = (size_t)int_min(PANEL, n_outputs - column);
-        for (int r = 0; r < n_rows; r++, panels += n)
-            copy_columns(dy + (size_t)r * (size_t)n_outputs + column, n,
-                         panels);
-    }
-}
-
-/* Rows first .. end-1 of dW to `rows`, and on to who takes them. */
-static void gradient_rows(const SparseJob *job, int first, int end,
-                          float *rows) {
-    const size_t n_samples = (size_t)job->batch->n_samples;
-    for (int column = 0; column < job->n_outputs; column += PANEL) {
-        const size_t at = (size_t)column;
-        const size_t n = (size_t)int_min(PANEL, job->n_outputs - column);
-        if (job->in_panels)
-            run_rows(job, first, end, rows, at, n,
-                     job->matrix + at * n_samples, n);
-        else
-            run_rows(job, first, end, rows, at, n, job->matrix + at,
-                     (size_t)job->n_outputs);
-    }
-    if (job->finish != NULL)
-        job->finish->take(job->finish->context, first, end - first, rows);
-}
 
 static bool is_used(const SparseJob *job, int row) {
     return job->list->start[row] < job->list->start[row + 1];
 }
 
-/* Where the block that starts at `first` ends: at most FINISH_ROWS rows, and,
- * when only used rows are wanted, before the first unused one. */
-static int block_end(const SparseJob *job, int first, int end) {
-    const int most = int_min(first + FINISH_ROWS, end);
-    if (job->finish == NULL || !job->finish->used_only) return most;
-    int row = first;
-    while (row < most && is_used(job, row)) row++;
-    return row;
+/* The next block of rows from *first on: at most FINISH_ROWS rows; when only
+ * used rows are wanted, it begins and ends with one. Returns its end. */
+static int next_block(const SparseJob *job, int *first, int end) {
+    const bool trim = job->finish != NULL && job->finish->used_only;
+    while (trim && *first < end && !is_used(job, *first)) (*first)++;
+    int stop = int_min(*first + FINISH_ROWS, end);
+    while (trim && stop > *first && !is_used(job, stop - 1)) stop--;
+    return stop;
 }
 
-/* Some inputs, a block at a time. Rows that are taken away and start from
- * nothing all pass through the same place. */
-static void gradient_task(void *context, int task) {
-    const SparseJob *const job = context;
-    const int first = task * job->rows_per_task;
-    const int end = int_min(first + job->rows_per_task, job->n_rows);
-    const bool passing = job->finish != NULL && !job->accumulate;
-    for (int i = first; i < end;) {
-        const int stop = block_end(job, i, end);
-        if (stop > i)
-            gradient_rows(job, i, stop, result_rows(job, passing ? first : i));
-        i = int_max(stop, i + 1);
+/* Rows first .. end-1 of one panel of dW from one of dy, a block at a time.
+ * What is taken away and starts from nothing passes through a small buffer. */
+static void gradient_panel(const SparseJob *job, int first, int end, int column,
+                           size_t n, const float *panel) {
+    const size_t offset = (size_t)column * (size_t)job->n_rows;
+    const SparseFinish *const finish = job->finish;
+    float passing[FINISH_ROWS * PANEL];
+    for (int i = first, stop; (stop = next_block(job, &i, end)) > i; i = stop) {
+        const size_t at = offset + (size_t)i * n;
+        float *const rows =
+            finish != NULL && !job->accumulate ? passing : job->out + at;
+        run_rows(job, i, stop, panel, n, NULL, rows, n);
+        if (finish != NULL)
+            finish->take(finish->context, at, (size_t)(stop - i) * n, rows);
     }
 }
 
-/* Cut dW into about n_wanted tasks of whole blocks of rows. */
-static int cut_gradient(SparseJob *job, int n_wanted) {
-    const int n_blocks = (job->n_rows + FINISH_ROWS - 1) / FINISH_ROWS;
-    const int each = (n_blocks + n_wanted - 1) / n_wanted;
-    job->rows_per_task = each * FINISH_ROWS;
-    return (n_blocks + each - 1) / each;
+static void gradient_task(void *context, int task) {
+    const SparseJob *const job = context;
+    const SparseArea area = task_area(job, task);
+    const int n_samples = job->batch->n_samples;
+    const Matrix dy = matrix_rows(job->dy, (size_t)job->n_outputs);
+    float *const panel =
+        job->work->space + (size_t)task * (size_t)n_samples * PANEL;
+    for (int column = area.left; column < area.right; column += PANEL) {
+        const int n = int_min(PANEL, area.right - column);
+        gemm_pack_columns(&dy, column, n, n_samples, panel);
+        gradient_panel(job, area.first, area.end, column, (size_t)n, panel);
+    }
 }
 
 void sparse_weight_gradient(Pool *pool, const GemmWork *work,
@@ -315,22 +274,15 @@ void sparse_weight_gradient(Pool *pool, const GemmWork *work,
                             const float *dy, float *dw, bool accumulate,
                             const SparseFinish *finish) {
     assert(n_outputs >= 1);
+    assert(sparse_reads_any(work, batch->n_samples));
     SparseJob job = {.batch = batch,
                      .list = &batch->by_input,
                      .n_rows = batch->n_inputs,
                      .n_outputs = n_outputs,
-                     .matrix = dy,
-                     .out = dw,
+                     .dy = dy,
+                     .work = work,
                      .accumulate = accumulate,
-                     .finish = finish};
-    const size_t dy_floats = (size_t)batch->n_samples * (size_t)n_outputs;
-    if (n_outputs > PANEL && dy_floats <= work->n_floats) {
-        pack_panels(batch->n_samples, n_outputs, dy, work->space);
-        job.matrix = work->space;
-        job.in_panels = true;
-    }
-    const bool shared = is_shared(pool, batch, n_outputs);
-    const int n_tasks =
-        cut_gradient(&job, shared ? pool_threads(pool) * GRADIENT_TASKS : 1);
-    run_tasks(pool, n_tasks, gradient_task, &job);
+                     .finish = finish,
+                     .out = dw};
+    run_tasks(pool, &job, gradient_task);
 }

@@ -57,12 +57,13 @@ static float draw_value(Draw draw, RandomKey key, uint64_t index) {
     return spread;
 }
 
-/* Fill a weight, stored [I,O], in the order [O,I]. */
+/* Fill a weight in the order [O,I]. */
 static void draw_weight(const Parameter *p, Draw draw, RandomKey key) {
     const size_t outputs = (size_t)p->shape[0], inputs = p->count / outputs;
     for (size_t o = 0; o < outputs; o++)
         for (size_t i = 0; i < inputs; i++)
-            p->value[i * outputs + o] = draw_value(draw, key, o * inputs + i);
+            p->value[parameter_at(p, i, o)] =
+                draw_value(draw, key, o * inputs + i);
 }
 
 /* ==== Orthogonal ======================================================== */
@@ -147,7 +148,7 @@ static void reflect_rows(size_t count, size_t length, float *rows) {
     }
 }
 
-/* Set a weight, stored [I,O], to orthonormal rows or columns, whichever are
+/* Set a weight [I,O] to orthonormal rows or columns, whichever are
  * fewer, times `gain`. The gradient's place serves as workspace. */
 static void draw_orthogonal(const Parameter *p, float gain, RandomKey key) {
     const size_t outputs = (size_t)p->shape[0], inputs = p->count / outputs;
@@ -161,7 +162,7 @@ static void draw_orthogonal(const Parameter *p, float gain, RandomKey key) {
     reflect_rows(count, length, rows);
     for (size_t i = 0; i < inputs; i++)
         for (size_t o = 0; o < outputs; o++)
-            p->value[i * outputs + o] =
+            p->value[parameter_at(p, i, o)] =
                 gain * rows[by_input ? i * length + o : o * length + i];
     elementwise_fill(p->count, 0, rows);
 }

@@ -34,11 +34,13 @@ typedef struct Input {
 void input_bind(Input *input, Arena *arena, int max_rows, InputScaling scaling,
                 bool reads_sparse);
 
-/* Rows of 784 bytes each, by pointer: pixels[rows][784]. */
+/* Rows of 784 bytes each, by pointer: pixels[rows][784]. `lists`: which ones a
+ * sparse batch needs, both for a backward pass. */
 void input_load_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
-                      int rows);
+                      int rows, SparseLists lists);
 
 /* pixels[rows,784] as floats that take the place of byte/255. */
-void input_load_floats(Input *input, const float *pixels, int rows);
+void input_load_floats(Input *input, const float *pixels, int rows,
+                       SparseLists lists);
 
 #endif

@@ -161,7 +161,7 @@ void layer_add_parameter(Layer *layer, const char *name, ParameterRole role,
     Parameter *const p = &layer->parameter[layer->parameter_count++];
     *p = (Parameter){.layer = layer->index, .rank = rank, .role = role};
     text_format(p->name, sizeof p->name, "%d.%s", layer->index, name);
-    p->transposed = role == PARAMETER_WEIGHT && rank >= 2;
+    p->in_panels = role == PARAMETER_WEIGHT && rank >= 2;
     p->count = 1;
     for (int i = 0; i < rank; i++) {
         p->shape[i] = shape[i];

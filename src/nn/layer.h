@@ -49,19 +49,28 @@ typedef enum ParameterRole {
 /* One tensor of the flat parameter vector.
  *
  * `shape` is PyTorch's, outputs first. A weight is stored the other way round,
- * [size/shape[0], shape[0]], because every kernel wants the outputs of one
- * input side by side; `transposed` says so. */
+ * [inputs,outputs] = [count/shape[0], shape[0]], because every kernel wants
+ * the outputs of one input side by side, and in panels (kernels/panels.h);
+ * `in_panels` says so. */
 typedef struct Parameter {
     char name[24]; /* "0.weight": the layer's position and the tensor */
     int layer;
     int rank;
     int shape[PARAMETER_RANK_MAX];
-    bool transposed;
+    bool in_panels;
     ParameterRole role;
     size_t offset, count; /* within the flat vectors */
     float *value;         /* [count] */
     float *gradient;      /* [count] */
 } Parameter;
+
+/* Where the weight from input `input` to output `output` lies within a
+ * parameter in panels. */
+static inline size_t parameter_at(const Parameter *parameter, size_t input,
+                                  size_t output) {
+    const size_t outputs = (size_t)parameter->shape[0];
+    return panels_at(parameter->count / outputs, outputs, input, output);
+}
 
 /* Given the gradients offset .. offset+count-1 of the flat vector when they
  * are final for this batch. Comes from any thread of the pool, for disjoint
@@ -127,6 +136,8 @@ struct Layer {
     int parameter_count;
     Parameter parameter[LAYER_PARAMETERS_MAX];
     float *cache[4];  /* kept between forward and backward; see each kind */
+    SparseBatch lists[2]; /* likewise */
+    bool x_is_sparse;     /* likewise */
     bool needs_whole_batch; /* statistics over the batch: no chunks */
     float *state[2];        /* [state_count], kept between steps */
     float state_initial[2]; /* what each starts from */

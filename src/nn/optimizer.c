@@ -8,11 +8,14 @@ int optimizer_slots(OptimizerKind kind) {
     switch (kind) {
     case OPTIMIZER_MOMENTUM:
     case OPTIMIZER_NESTEROV:
-    case OPTIMIZER_RMSPROP: return 1;
+    case OPTIMIZER_RMSPROP:
+        return 1;
     case OPTIMIZER_ADAM:
-    case OPTIMIZER_ADAMW: return 2;
+    case OPTIMIZER_ADAMW:
+        return 2;
     case OPTIMIZER_SGD:
-    case OPTIMIZER_COUNT: break;
+    case OPTIMIZER_COUNT:
+        break;
     }
     return 0;
 }
@@ -71,8 +74,8 @@ static inline f32x4 sign(f32x4 w) {
 }
 
 /* g = clip·∇ + l2·w + l1·sign(w) */
-static inline f32x4 regularised(const OptimizerStep *s, f32x4 gradient,
-                                f32x4 w, bool penalised) {
+static inline f32x4 regularised(const OptimizerStep *s, f32x4 gradient, f32x4 w,
+                                bool penalised) {
     const f32x4 g = gradient * f32x4_splat(s->clip);
     if (!penalised) return g;
     return f32x4_madd(f32x4_splat(s->l1), sign(w),
@@ -132,8 +135,7 @@ update_vector(OptimizerKind kind, bool plain, bool penalised,
     }
     f32x4 direction = g;
     if (kind == OPTIMIZER_MOMENTUM || kind == OPTIMIZER_NESTEROV)
-        direction =
-            momentum_direction(s, kind == OPTIMIZER_NESTEROV, g, slot0);
+        direction = momentum_direction(s, kind == OPTIMIZER_NESTEROV, g, slot0);
     else if (kind == OPTIMIZER_RMSPROP)
         direction = rmsprop_direction(s, g, slot0);
     else if (kind == OPTIMIZER_ADAM)
@@ -147,10 +149,17 @@ update_vector(OptimizerKind kind, bool plain, bool penalised,
  * that they see the same arithmetic as the others. */
 static inline __attribute__((always_inline)) void
 update_range(OptimizerKind kind, bool plain, bool penalised,
-             const OptimizerStep *s, size_t count, float *w, const float *g,
-             float *slot0, float *slot1) {
-    const size_t whole = count / 4 * 4;
-    for (size_t i = 0; i < whole; i += 4)
+             const OptimizerStep *shared, size_t count, float *w,
+             const float *g, float *slot0, float *slot1) {
+    const OptimizerStep own = *shared; /* so that the loop need not reload it */
+    const OptimizerStep *const s = &own;
+    const size_t whole = count / 4 * 4, pairs = count / 8 * 8;
+    for (size_t i = 0; i < pairs; i += 8)
+        for (size_t j = i; j < i + 8; j += 4)
+            update_vector(kind, plain, penalised, s, w + j, g + j,
+                          slot0 != NULL ? slot0 + j : NULL,
+                          slot1 != NULL ? slot1 + j : NULL);
+    for (size_t i = pairs; i < whole; i += 4)
         update_vector(kind, plain, penalised, s, w + i, g + i,
                       slot0 != NULL ? slot0 + i : NULL,
                       slot1 != NULL ? slot1 + i : NULL);
@@ -193,12 +202,18 @@ void optimizer_update(const Optimizer *optimizer, size_t offset, size_t count,
     float *const slot1 =
         optimizer->slot[1] != NULL ? optimizer->slot[1] + offset : NULL;
     switch (optimizer->settings.kind) {
-    case OPTIMIZER_SGD: UPDATE_KIND(OPTIMIZER_SGD);
-    case OPTIMIZER_MOMENTUM: UPDATE_KIND(OPTIMIZER_MOMENTUM);
-    case OPTIMIZER_NESTEROV: UPDATE_KIND(OPTIMIZER_NESTEROV);
-    case OPTIMIZER_RMSPROP: UPDATE_KIND(OPTIMIZER_RMSPROP);
+    case OPTIMIZER_SGD:
+        UPDATE_KIND(OPTIMIZER_SGD);
+    case OPTIMIZER_MOMENTUM:
+        UPDATE_KIND(OPTIMIZER_MOMENTUM);
+    case OPTIMIZER_NESTEROV:
+        UPDATE_KIND(OPTIMIZER_NESTEROV);
+    case OPTIMIZER_RMSPROP:
+        UPDATE_KIND(OPTIMIZER_RMSPROP);
     case OPTIMIZER_ADAM:
-    case OPTIMIZER_ADAMW: UPDATE_KIND(OPTIMIZER_ADAM);
-    case OPTIMIZER_COUNT: break;
+    case OPTIMIZER_ADAMW:
+        UPDATE_KIND(OPTIMIZER_ADAM);
+    case OPTIMIZER_COUNT:
+        break;
     }
 }

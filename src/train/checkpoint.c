@@ -1,6 +1,6 @@
 /* Saving: the whole state of a trainer as one block of bytes.
  *
- *     "SOMA1\n" and two zero bytes
+ *     "SOMA2\n" and two zero bytes
  *     u32 length of the run description, then its text (all keys)
  *     place     u64 step · u32 epoch · u64 row · f64 β₁ᵗ · f64 β₂ᵗ
  *     vectors   f32 parameters [flat_size], states [state_size], then each
@@ -12,6 +12,7 @@
  *     best epoch, else 0
  *     place and vectors of the best epoch
  *
+ * Weights lie in the vectors as in memory, in panels (kernels/panels.h).
  * Little-endian throughout, as WebAssembly is. */
 #include <string.h>
 
@@ -22,7 +23,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "states are written as they lie in memory");
 
-static const char magic[8] = "SOMA1\n";
+static const char magic[8] = "SOMA2\n";
 
 enum {
     RUN_TEXT_MAX = 4096,

@@ -8,8 +8,7 @@
 
 /* Forward in evaluation mode over what the input stage holds, and the
  * probabilities into the loss's buffers. */
-static LossSum forward_rows(Trainer *trainer, int rows,
-                            const uint8_t *labels) {
+static LossSum forward_rows(Trainer *trainer, int rows, const uint8_t *labels) {
     Pass pass = {.pool = trainer->pool, .rows = rows};
     const float *const z = network_forward(&trainer->network, &pass);
     return loss_forward(&trainer->loss, trainer->pool, rows, z, labels);
@@ -17,25 +16,26 @@ static LossSum forward_rows(Trainer *trainer, int rows,
 
 /* Load images first .. first+rows-1 of a caller's array. */
 static void load_rows(Trainer *trainer, const uint8_t *bytes,
-                      const float *floats, size_t first, int rows) {
+                      const float *floats, size_t first, int rows,
+                      SparseLists lists) {
     Input *const input = &trainer->network.input;
     if (floats != NULL) {
-        input_load_floats(input, floats + first * IMAGE_PIXELS, rows);
+        input_load_floats(input, floats + first * IMAGE_PIXELS, rows, lists);
         return;
     }
     const uint8_t *pixels[BATCHER_ROWS_MAX];
     for (int n = 0; n < rows; n++)
         pixels[n] = bytes + (first + (size_t)n) * IMAGE_PIXELS;
-    input_load_bytes(input, trainer->pool, pixels, rows);
+    input_load_bytes(input, trainer->pool, pixels, rows, lists);
 }
 
 void trainer_predict(Trainer *trainer, const uint8_t *bytes,
                      const float *floats, size_t count, float *probabilities) {
     assert((bytes == NULL) != (floats == NULL) || count == 0);
     for (size_t at = 0; at < count;) {
-        const int rows = (int)size_min((size_t)trainer->network.max_rows,
-                                       count - at);
-        load_rows(trainer, bytes, floats, at, rows);
+        const int rows =
+            (int)size_min((size_t)trainer->network.max_rows, count - at);
+        load_rows(trainer, bytes, floats, at, rows, SPARSE_BY_SAMPLE);
         forward_rows(trainer, rows, NULL);
         memcpy(probabilities + at * CLASS_COUNT, trainer->loss.probabilities,
                (size_t)rows * CLASS_COUNT * sizeof(float));
@@ -52,12 +52,12 @@ double trainer_gradient(Trainer *trainer, const uint8_t *bytes,
     for (size_t at = 0; at < count;) {
         const int rows = (int)size_min((size_t)network->max_rows, count - at);
         Pass pass = trainer_pass(trainer, rows, at);
-        load_rows(trainer, bytes, floats, at, rows);
+        load_rows(trainer, bytes, floats, at, rows, SPARSE_BOTH);
         const float *const z = network_forward(network, &pass);
-        metrics_add(&metrics,
-                    loss_forward(&trainer->loss, trainer->pool, rows, z,
-                                 labels + at),
-                    rows);
+        metrics_add(
+            &metrics,
+            loss_forward(&trainer->loss, trainer->pool, rows, z, labels + at),
+            rows);
         loss_backward(&trainer->loss, trainer->pool, rows, count, z,
                       labels + at, network_error(network));
         network_backward(network, &pass);
@@ -108,7 +108,7 @@ size_t trainer_evaluate_run(Trainer *trainer, size_t max_images) {
         evaluation->next += (size_t)rows;
         if (batch.rows == 0) continue;
         input_load_bytes(&trainer->network.input, trainer->pool, batch.pixels,
-                         batch.rows);
+                         batch.rows, SPARSE_BY_SAMPLE);
         keep_results(trainer, &batch,
                      forward_rows(trainer, batch.rows, batch.labels));
     }
@@ -119,9 +119,9 @@ size_t trainer_evaluate_run(Trainer *trainer, size_t max_images) {
 
 /* Where element `at` of PyTorch's order lies in our storage. */
 static size_t stored_at(const Parameter *p, size_t at) {
-    if (!p->transposed) return at;
-    const size_t outputs = (size_t)p->shape[0], inputs = p->count / outputs;
-    return at % inputs * outputs + at / inputs;
+    if (!p->in_panels) return at;
+    const size_t inputs = p->count / (size_t)p->shape[0];
+    return parameter_at(p, at % inputs, at / inputs);
 }
 
 void trainer_read_parameter(const Trainer *trainer, int number, bool gradient,

@@ -206,7 +206,7 @@ static Status next_chunk(Trainer *trainer, Batch *batch, Fault *fault) {
 static LossSum forward(Trainer *trainer, Pass *pass, const Batch *batch) {
     Network *const network = &trainer->network;
     input_load_bytes(&network->input, trainer->pool, batch->pixels,
-                     batch->rows);
+                     batch->rows, SPARSE_BOTH);
     const float *const z = network_forward(network, pass);
     return loss_forward(&trainer->loss, trainer->pool, batch->rows, z,
                         batch->labels);

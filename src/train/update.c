@@ -3,7 +3,7 @@
 #include "kernels/elementwise.h"
 
 /* Which parameter holds element `offset` of the flat vectors. */
-static const Parameter *parameter_at(const Network *network, size_t offset) {
+static const Parameter *parameter_of(const Network *network, size_t offset) {
     for (int i = network->layer_count - 1; i > 0; i--) {
         const Layer *const layer = &network->layers[i];
         for (int j = layer->parameter_count - 1; j >= 0; j--)
@@ -24,7 +24,7 @@ void update_ready(void *context, size_t offset, size_t count,
     const Network *const network = update->network;
     optimizer_update(update->optimizer, offset, count,
                      network->parameters + offset, gradient,
-                     parameter_at(network, offset)->role == PARAMETER_WEIGHT);
+                     parameter_of(network, offset)->role == PARAMETER_WEIGHT);
 }
 
 /* ==== Clipping ========================================================== */
@@ -49,24 +49,41 @@ static void update_all(const Update *update) {
 
 /* ==== Max-norm ========================================================== */
 
-/* Sum of squares of the column `unit` of a weight stored [inputs, units]. */
-static double column_squares(const Parameter *p, size_t unit) {
-    const size_t units = (size_t)p->shape[0];
-    double sum = 0;
-    for (size_t at = unit; at < p->count; at += units)
-        sum += (double)p->value[at] * (double)p->value[at];
-    return sum;
+/* One panel of a weight: the weights of some units, [inputs,units]. */
+typedef struct Panel {
+    float *value;
+    size_t inputs, units;
+} Panel;
+
+/* squares[unit] = the squared length of each unit's weights. */
+static void measure_units(const Panel *panel, double squares[PANEL]) {
+    const float *row = panel->value;
+    for (size_t unit = 0; unit < panel->units; unit++) squares[unit] = 0;
+    for (size_t i = 0; i < panel->inputs; i++, row += panel->units)
+        for (size_t unit = 0; unit < panel->units; unit++)
+            squares[unit] += (double)row[unit] * (double)row[unit];
 }
 
 /* Shorten the weights of units whose vector is longer than max_norm. */
-static void limit_units(const Parameter *p, double max_norm) {
-    const size_t units = (size_t)p->shape[0];
-    for (size_t unit = 0; unit < units; unit++) {
-        const double length = __builtin_sqrt(column_squares(p, unit));
+static void limit_panel(const Panel *panel, double max_norm) {
+    double squares[PANEL];
+    measure_units(panel, squares);
+    for (size_t unit = 0; unit < panel->units; unit++) {
+        const double length = __builtin_sqrt(squares[unit]);
         if (!(length > max_norm)) continue;
         const float factor = (float)(max_norm / length);
-        for (size_t at = unit; at < p->count; at += units)
-            p->value[at] *= factor;
+        for (size_t i = 0; i < panel->inputs; i++)
+            panel->value[i * panel->units + unit] *= factor;
+    }
+}
+
+static void limit_units(const Parameter *p, double max_norm) {
+    const size_t units = (size_t)p->shape[0], inputs = p->count / units;
+    for (size_t unit = 0; unit < units; unit += PANEL) {
+        const Panel panel = {.value = p->value + parameter_at(p, 0, unit),
+                             .inputs = inputs,
+                             .units = panel_width(units, unit)};
+        limit_panel(&panel, max_norm);
     }
 }
 

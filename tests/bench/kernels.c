@@ -43,7 +43,7 @@ static void layout(Arena *arena, int n_threads) {
     t->c = arena_floats(arena, MATRIX);
     t->images = arena_alloc(arena, BATCHES * BATCH, IMAGE_PIXELS);
     t->pixels = arena_alloc(arena, BATCHES * BATCH, sizeof *t->pixels);
-    sparse_batch_bind(&t->sparse, arena, BATCH, IMAGE_PIXELS, 1);
+    sparse_batch_bind(&t->sparse, arena, BATCH, IMAGE_PIXELS, 1, SPARSE_BOTH);
     t->w1 = arena_floats(arena, IMAGE_PIXELS * HIDDEN);
     t->dw1 = arena_floats(arena, IMAGE_PIXELS * HIDDEN);
     t->b1 = arena_floats(arena, HIDDEN);
@@ -129,25 +129,25 @@ EXPORT void bench_trial(int tile) { gemm_trial(&bench.work, tile); }
 static const float RATE = 0.001f;
 
 EXPORT float bench_sparse_build(int batch) {
-    sparse_from_bytes(&bench.sparse, bench.pixels + batch * BATCH, BATCH,
-                      1.0f / 255.0f);
+    sparse_from_bytes(&bench.sparse, SPARSE_BOTH, bench.pixels + batch * BATCH,
+                      BATCH, 1.0f / 255.0f);
     return sparse_density(&bench.sparse);
 }
 
 EXPORT void bench_sparse_forward(void) {
-    sparse_forward(bench.pool, &bench.work, &bench.sparse, HIDDEN, bench.w1,
-                   bench.b1, bench.h);
+    sparse_forward(bench.pool, &bench.work, &bench.sparse, HIDDEN,
+                   matrix_panels(bench.w1, IMAGE_PIXELS, HIDDEN), bench.b1,
+                   bench.h);
 }
 
-static void update_rows(void *context, int first_row, int n_rows,
-                        const float *gradient) {
+static void update_piece(void *context, size_t offset, size_t count,
+                         const float *gradient) {
     (void)context;
-    elementwise_axpy((size_t)n_rows * HIDDEN, -RATE, gradient,
-                     bench.w1 + (size_t)first_row * HIDDEN);
+    elementwise_axpy(count, -RATE, gradient, bench.w1 + offset);
 }
 
 EXPORT void bench_sparse_gradient(int with_update) {
-    const SparseFinish finish = {.take = update_rows, .used_only = true};
+    const SparseFinish finish = {.take = update_piece, .used_only = true};
     sparse_weight_gradient(bench.pool, &bench.work, &bench.sparse, HIDDEN,
                            bench.dh, bench.dw1, false,
                            with_update ? &finish : NULL);

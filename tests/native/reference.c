@@ -67,6 +67,23 @@ static float element(Matrix x, int row, int column) {
     return x.data[(size_t)row * x.row_stride + (size_t)column * x.col_stride];
 }
 
+float *reference_panels(size_t rows, size_t columns, Matrix strided) {
+    float *const panels = reference_floats(rows * columns);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++)
+            panels[panels_at(rows, columns, i, j)] =
+                element(strided, (int)i, (int)j);
+    return panels;
+}
+
+float *reference_rows(size_t rows, size_t columns, const float *panels) {
+    float *const x = reference_floats(rows * columns);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++)
+            x[i * columns + j] = panels[panels_at(rows, columns, i, j)];
+    return x;
+}
+
 void reference_chain(int m, int n, int k, Matrix a, Matrix b, float *c,
                      size_t ldc, bool accumulate) {
     for (int i = 0; i < m; i++)

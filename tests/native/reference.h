@@ -26,6 +26,11 @@ void reference_unbind(Arena *arena);
 /* Packing space for gemm on `n_threads`, in `arena`. */
 GemmWork reference_work(Arena *arena, int n_threads);
 
+/* A strided matrix in panels (kernels/panels.h), and one in panels row-major;
+ * memory of their own. */
+float *reference_panels(size_t rows, size_t columns, Matrix strided);
+float *reference_rows(size_t rows, size_t columns, const float *panels);
+
 /* C = or += A·B as one chain of float multiply-adds per element, each rounded
  * twice: the summation law, literally. */
 void reference_chain(int m, int n, int k, Matrix a, Matrix b, float *c,

@@ -54,14 +54,45 @@ static void free_case(Case *t) {
     free(t->expected);
 }
 
+/* The same product with B in panels, with the transpose of B in panels, and
+ * into a C in panels. `start`: what C began with. */
+static void check_panels(Pool *pool, const GemmWork *work, const Case *t, int m,
+                         int n, int k, const float *start, bool accumulate) {
+    const size_t rows = (size_t)m, columns = (size_t)n, depth = (size_t)k;
+    Matrix flipped = t->b;
+    flipped.row_stride = t->b.col_stride;
+    flipped.col_stride = t->b.row_stride;
+    float *const b = reference_panels(depth, columns, t->b);
+    float *const bt = reference_panels(columns, depth, flipped);
+    memcpy(t->c, start, t->c_count * sizeof *start);
+    gemm(pool, work, m, n, k, t->a, matrix_panels(b, depth, columns), t->c,
+         t->ldc, accumulate);
+    reference_assert_same_bits(t->c_count, t->c, t->expected);
+    memcpy(t->c, start, t->c_count * sizeof *start);
+    gemm(pool, work, m, n, k, t->a,
+         matrix_panels_transposed(bt, columns, depth), t->c, t->ldc,
+         accumulate);
+    reference_assert_same_bits(t->c_count, t->c, t->expected);
+    float *const c =
+        reference_panels(rows, columns, matrix_rows(start, t->ldc));
+    float *const expected =
+        reference_panels(rows, columns, matrix_rows(t->expected, t->ldc));
+    gemm_to_panels(pool, work, m, n, k, t->a, t->b, c, accumulate);
+    reference_assert_same_bits(rows * columns, c, expected);
+    free(b), free(bt), free(c), free(expected);
+}
+
 /* The law, for one product, including the gaps of C, which must stay. */
 static void check_law(Pool *pool, const GemmWork *work, int m, int n, int k,
                       int layout, Fill *fill) {
     const bool accumulate = ((m + n + k) / 4) % 2 == 1;
     Case t = make_case(m, n, k, layout, (m + n) % 3, fill);
+    float *const start = reference_copy(t.c_count, t.c);
     reference_chain(m, n, k, t.a, t.b, t.expected, t.ldc, accumulate);
     gemm(pool, work, m, n, k, t.a, t.b, t.c, t.ldc, accumulate);
     reference_assert_same_bits(t.c_count, t.c, t.expected);
+    check_panels(pool, work, &t, m, n, k, start, accumulate);
+    free(start);
     free_case(&t);
 }
 

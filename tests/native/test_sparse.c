@@ -1,6 +1,6 @@
-/* Protects the sparse first layer: both products have the bits of the dense
- * gemm on the same values, for any number of outputs, inputs, samples and
- * threads; the lists hold exactly the non-zero elements in both orders; too
+/* Protects the products over non-zero elements: both products have the bits of
+ * the dense gemm on the same values, for any number of outputs, inputs, samples
+ * and threads; the lists hold exactly the non-zero elements in both orders; too
  * dense a batch is refused; and the optimiser's callback sees every row of the
  * gradient once, complete.
  */
@@ -54,9 +54,11 @@ static Images make_images(int n_samples, int n_inputs, int percent) {
                                t.dense + (size_t)n * count);
     }
     Arena measure = arena_measure();
-    sparse_batch_bind(&t.batch, &measure, int_max(n_samples, 1), n_inputs, 1);
+    sparse_batch_bind(&t.batch, &measure, int_max(n_samples, 1), n_inputs, 1,
+                      SPARSE_BOTH);
     t.arena = reference_bind(measure.used);
-    sparse_batch_bind(&t.batch, &t.arena, int_max(n_samples, 1), n_inputs, 1);
+    sparse_batch_bind(&t.batch, &t.arena, int_max(n_samples, 1), n_inputs, 1,
+                      SPARSE_BOTH);
     assert_int_equal(t.arena.used, measure.used);
     return t;
 }
@@ -69,8 +71,9 @@ static void free_images(Images *t) {
 }
 
 static bool build(Images *t) {
-    return sparse_from_bytes(&t->batch, (const uint8_t *const *)t->pixels,
-                             t->n_samples, SCALE);
+    return sparse_from_bytes(&t->batch, SPARSE_BOTH,
+                             (const uint8_t *const *)t->pixels, t->n_samples,
+                             SCALE);
 }
 
 /* Rebuild the dense matrix from one of the lists, checking the order. */
@@ -96,6 +99,27 @@ static void check_list(const Images *t, bool by_input) {
     free(rebuilt);
 }
 
+/* The list by sample alone, from a memory of just its size. */
+static void check_one_list(Images *t) {
+    const int max_samples = int_max(t->n_samples, 1);
+    const SparseBatch both = t->batch;
+    Arena measure = arena_measure();
+    sparse_batch_bind(&t->batch, &measure, max_samples, t->n_inputs, 1,
+                      SPARSE_BY_SAMPLE);
+    Arena arena = reference_bind(measure.used);
+    sparse_batch_bind(&t->batch, &arena, max_samples, t->n_inputs, 1,
+                      SPARSE_BY_SAMPLE);
+    assert_true(sparse_from_bytes(&t->batch, SPARSE_BY_SAMPLE,
+                                  (const uint8_t *const *)t->pixels,
+                                  t->n_samples, SCALE));
+    check_list(t, false);
+    assert_true(sparse_from_floats(&t->batch, SPARSE_BY_SAMPLE, t->dense,
+                                   (size_t)t->n_inputs, t->n_samples));
+    check_list(t, false);
+    t->batch = both;
+    reference_unbind(&arena);
+}
+
 static void lists_hold_the_non_zero_elements_in_both_orders(void **state) {
     (void)state;
     static const int inputs[] = {1, 3, 7, 8, 9, 16, 23, 64, 784};
@@ -108,10 +132,12 @@ static void lists_hold_the_non_zero_elements_in_both_orders(void **state) {
                 assert_true(build(&t));
                 check_list(&t, false);
                 check_list(&t, true);
-                assert_true(sparse_from_floats(
-                    &t.batch, t.dense, (size_t)t.n_inputs, t.n_samples));
+                assert_true(sparse_from_floats(&t.batch, SPARSE_BOTH, t.dense,
+                                               (size_t)t.n_inputs,
+                                               t.n_samples));
                 check_list(&t, false);
                 check_list(&t, true);
+                check_one_list(&t);
                 free_images(&t);
             }
 }
@@ -128,14 +154,26 @@ static void check_forward(Pool *pool, Images *t, const GemmWork *work,
     float *const expected = reference_floats(y_count);
     reference_fill_random(w_count, 7, w);
     reference_fill_random(n, 8, bias);
-    reference_fill_random(y_count, 9, y);
     const float *const start = with_bias ? bias : NULL;
     elementwise_fill_rows(t->n_samples, n_outputs, start, expected);
     gemm(NULL, work, t->n_samples, n_outputs, t->n_inputs,
          matrix_rows(t->dense, (size_t)t->n_inputs), matrix_rows(w, n),
          expected, n, true);
-    sparse_forward(pool, work, &t->batch, n_outputs, w, start, y);
-    reference_assert_same_bits(y_count, y, expected);
+    float *const panels =
+        reference_panels((size_t)t->n_inputs, n, matrix_rows(w, n));
+    float *const transposed =
+        reference_panels(n, (size_t)t->n_inputs, matrix_transposed(w, n));
+    const Matrix forms[] = {
+        matrix_panels(panels, (size_t)t->n_inputs, n),
+        matrix_panels_transposed(transposed, n, (size_t)t->n_inputs),
+        matrix_rows(w, n)};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        reference_fill_random(y_count, 9, y);
+        sparse_forward(pool, work, &t->batch, n_outputs, forms[i], start, y);
+        reference_assert_same_bits(y_count, y, expected);
+    }
+    free(panels);
+    free(transposed);
     free(w);
     free(bias);
     free(y);
@@ -145,34 +183,36 @@ static void check_forward(Pool *pool, Images *t, const GemmWork *work,
 /* What the callback has seen of a gradient. */
 typedef struct Seen {
     const float *expected;
-    size_t n_outputs;
-    int *times; /* per row */
+    int *times; /* per element, as it lies in panels */
 } Seen;
 
-static void see_rows(void *context, int first_row, int n_rows,
-                     const float *gradient) {
+static void see(void *context, size_t offset, size_t count,
+                const float *gradient) {
     Seen *const seen = context;
-    const size_t at = (size_t)first_row * seen->n_outputs;
-    reference_assert_same_bits((size_t)n_rows * seen->n_outputs, gradient,
-                               seen->expected + at);
-    for (int i = first_row; i < first_row + n_rows; i++) seen->times[i]++;
+    reference_assert_same_bits(count, gradient, seen->expected + offset);
+    for (size_t i = 0; i < count; i++) seen->times[offset + i]++;
 }
 
-/* Every row is handed over once, complete; rows that no sample uses are left
- * out if that is asked for. */
+/* Every element is handed over once, complete; with `used_only`, rows that no
+ * sample uses may be left out. */
 static void check_taken(Pool *pool, Images *t, const GemmWork *work,
                         int n_outputs, const float *dy, float *dw,
                         const float *expected, bool accumulate,
                         bool used_only) {
-    Seen seen = {expected, (size_t)n_outputs,
-                 calloc((size_t)t->n_inputs, sizeof *seen.times)};
-    const SparseFinish finish = {see_rows, &seen, used_only};
+    const size_t inputs = (size_t)t->n_inputs, outputs = (size_t)n_outputs;
+    Seen seen = {expected, calloc(inputs * outputs, sizeof *seen.times)};
+    const SparseFinish finish = {see, &seen, used_only};
     sparse_weight_gradient(pool, work, &t->batch, n_outputs, dy, dw, accumulate,
                            &finish);
     const uint32_t *const start = t->batch.by_input.start;
-    for (int i = 0; i < t->n_inputs; i++)
-        assert_int_equal(seen.times[i],
-                         !used_only || start[i] < start[i + 1] ? 1 : 0);
+    for (size_t i = 0; i < inputs; i++)
+        for (size_t o = 0; o < outputs; o++) {
+            const int times = seen.times[panels_at(inputs, outputs, i, o)];
+            const bool used = start[i] < start[i + 1];
+            assert_true(times == 1 || (times == 0 && used_only && !used));
+            if (used_only && t->batch.n_entries == 0)
+                assert_int_equal(times, 0);
+        }
     free(seen.times);
 }
 
@@ -186,10 +226,13 @@ static void check_gradient(Pool *pool, Images *t, const GemmWork *work,
     float *const dw = reference_floats(dw_count);
     reference_fill_random(dy_count, 11, dy);
     reference_fill_random(dw_count, 12, dw);
-    float *const expected = reference_copy(dw_count, dw);
+    float *const rows = reference_rows((size_t)t->n_inputs, n, dw);
     gemm(NULL, work, t->n_inputs, n_outputs, t->n_samples,
          matrix_transposed(t->dense, (size_t)t->n_inputs), matrix_rows(dy, n),
-         expected, n, accumulate);
+         rows, n, accumulate);
+    float *const expected =
+        reference_panels((size_t)t->n_inputs, n, matrix_rows(rows, n));
+    free(rows);
     float *const taken = reference_copy(dw_count, dw);
     sparse_weight_gradient(pool, work, &t->batch, n_outputs, dy, dw, accumulate,
                            NULL);
@@ -205,7 +248,7 @@ static void check_gradient(Pool *pool, Images *t, const GemmWork *work,
 }
 
 /* Both products with all thread counts for one shape. `room_for` threads' worth
- * of packing space: with little of it, the matrices are used in place. */
+ * of packing space: with little of it, fewer tasks run. */
 static void check_shape(int n_samples, int n_inputs, int n_outputs,
                         int room_for) {
     Images t = make_images(n_samples, n_inputs, 25);
@@ -243,15 +286,15 @@ static void a_batch_above_the_density_is_refused(void **state) {
     Images t = make_images(10, 784, 60);
     Arena measure = arena_measure();
     SparseBatch batch;
-    sparse_batch_bind(&batch, &measure, 10, 784, 0.25f);
+    sparse_batch_bind(&batch, &measure, 10, 784, 0.25f, SPARSE_BOTH);
     Arena arena = reference_bind(measure.used);
-    sparse_batch_bind(&batch, &arena, 10, 784, 0.25f);
-    assert_false(
-        sparse_from_bytes(&batch, (const uint8_t *const *)t.pixels, 10, SCALE));
-    assert_false(sparse_from_floats(&batch, t.dense, 784, 10));
+    sparse_batch_bind(&batch, &arena, 10, 784, 0.25f, SPARSE_BOTH);
+    assert_false(sparse_from_bytes(
+        &batch, SPARSE_BOTH, (const uint8_t *const *)t.pixels, 10, SCALE));
+    assert_false(sparse_from_floats(&batch, SPARSE_BOTH, t.dense, 784, 10));
     for (int n = 0; n < 10; n++) draw(784, 15, (uint32_t)n + 1, t.pixels[n]);
-    assert_true(
-        sparse_from_bytes(&batch, (const uint8_t *const *)t.pixels, 10, SCALE));
+    assert_true(sparse_from_bytes(&batch, SPARSE_BOTH,
+                                  (const uint8_t *const *)t.pixels, 10, SCALE));
     const float density = sparse_density(&batch);
     assert_true(density > 0.05f && density < 0.25f);
     reference_unbind(&arena);
@@ -269,7 +312,7 @@ static void nan_in_the_weights_stays_visible(void **state) {
     assert_true(build(&t));
     Arena arena;
     const GemmWork work = reference_work(&arena, 1);
-    sparse_forward(NULL, &work, &t.batch, O, w, NULL, y);
+    sparse_forward(NULL, &work, &t.batch, O, matrix_panels(w, I, O), NULL, y);
     assert_true(y[5] == 0 && y[O + 5] != y[O + 5] && y[O + 4] == 0);
     reference_unbind(&arena);
     free_images(&t);
