@@ -50,10 +50,10 @@
 #endif
 
 /* How long a waiting thread looks before it sleeps. Waking a sleeper costs 5
- * microseconds natively and 50 in V8 (Zen 4), so that looking for as long
- * wastes at most as much as sleeping would; the serial stretches of a training
- * step are shorter. */
-enum { SPIN_NS = 50000 };
+ * microseconds natively and 50 in V8 (Zen 4); the serial stretches of a
+ * training step, and what the page's worker does between two of them, are
+ * shorter than this, so that helpers sleep only when training rests. */
+enum { SPIN_NS = 200000 };
 
 /* The clock is only read after so many looks: a fraction of a microsecond in
  * wasm (0.4 ns a look), a few natively (25 ns with the pause instruction). With

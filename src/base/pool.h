@@ -33,6 +33,12 @@ void pool_destroy(Pool *pool);
 /* How many threads take part. */
 int pool_threads(const Pool *pool);
 
+/* Of `n_tasks` tasks on `n_threads` threads, whose share has task `task`:
+ * 0 .. n_threads-1. */
+static inline int pool_share(int n_tasks, int n_threads, int task) {
+    return (int)((((int64_t)task + 1) * n_threads - 1) / n_tasks);
+}
+
 /* Run `task(context, 0 .. n_tasks-1)` and return when all are done; everything
  * the tasks wrote is visible to the caller. n_tasks may be 0. */
 void pool_run(Pool *pool, int n_tasks, PoolTask *task, void *context);

@@ -12,25 +12,38 @@
 /* Samples that the bytes of `tally` can count. */
 enum { TALLY_MAX = 255 };
 
-void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
-                       int n_inputs, float max_density, SparseLists lists) {
-    assert(max_samples >= 1 && n_inputs >= 1);
-    assert(max_density > 0 && max_density <= 1);
-    const size_t elements = (size_t)max_samples * (size_t)n_inputs;
-    const size_t capacity = (size_t)((double)elements * (double)max_density);
-    *batch = (SparseBatch){.max_samples = max_samples,
-                           .n_inputs = n_inputs,
-                           .max_density = max_density};
-    batch->by_sample.start =
-        arena_alloc(arena, (size_t)max_samples + 1, sizeof(uint32_t));
+/* Fewer samples than this are listed once, by the caller. */
+enum { COPIES_FROM = 16 };
+
+static void bind_copy(SparseCopy *copy, Arena *arena, const SparseBatch *batch,
+                      SparseLists lists) {
+    const size_t max_samples = (size_t)batch->max_samples;
+    const size_t n_inputs = (size_t)batch->n_inputs;
+    const double elements = (double)max_samples * (double)n_inputs;
+    const size_t capacity = (size_t)(elements * (double)batch->max_density);
+    copy->by_sample.start =
+        arena_alloc(arena, max_samples + 1, sizeof(uint32_t));
     /* Four entries are written at a time. */
-    batch->by_sample.entries =
+    copy->by_sample.entries =
         arena_alloc(arena, capacity + 4, sizeof(SparseEntry));
     if (lists == SPARSE_BY_SAMPLE) return;
-    batch->by_input.start =
-        arena_alloc(arena, (size_t)n_inputs + 2, sizeof(uint32_t));
-    batch->by_input.entries = arena_alloc(arena, capacity, sizeof(SparseEntry));
-    batch->tally = arena_alloc(arena, (size_t)n_inputs, sizeof(uint8_t));
+    copy->by_input.start = arena_alloc(arena, n_inputs + 2, sizeof(uint32_t));
+    copy->by_input.entries = arena_alloc(arena, capacity, sizeof(SparseEntry));
+    copy->tally = arena_alloc(arena, n_inputs, sizeof(uint8_t));
+}
+
+void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
+                       int n_inputs, float max_density, SparseLists lists,
+                       int max_copies) {
+    assert(max_samples >= 1 && n_inputs >= 1);
+    assert(max_density > 0 && max_density <= 1);
+    assert(max_copies >= 1 && max_copies <= POOL_THREADS_MAX);
+    *batch = (SparseBatch){.max_samples = max_samples,
+                           .n_inputs = n_inputs,
+                           .max_copies = max_copies,
+                           .max_density = max_density};
+    for (int i = 0; i < max_copies; i++)
+        bind_copy(&batch->copy[i], arena, batch, lists);
 }
 
 /* ==== Counting ========================================================== */
@@ -74,38 +87,66 @@ static void count_inputs(const float *x, size_t n, uint32_t *counts) {
     for (; i < n; i++) counts[i] += x[i] != 0;
 }
 
-/* counts[i] += tally[i], and tally starts again. */
-static void flush_tally(SparseBatch *batch, uint32_t *counts) {
-    for (int i = 0; i < batch->n_inputs; i++) counts[i] += batch->tally[i];
-    memset(batch->tally, 0, (size_t)batch->n_inputs);
-}
+/* What is listed, and how: every copy the same way. */
+typedef struct Source {
+    SparseBatch *batch;
+    SparseLists lists;
+    const uint8_t *const *pixels; /* bytes, or NULL */
+    float scale;
+    const float *rows; /* floats */
+    size_t stride;
+} Source;
 
 /* Where the inputs are counted: two places up, see place_by_input. */
-static uint32_t *input_counts(SparseBatch *batch) {
-    return batch->by_input.start + 2;
+static uint32_t *input_counts(SparseCopy *copy) {
+    return copy->by_input.start + 2;
 }
 
-static void open_batch(SparseBatch *batch, SparseLists lists, int n_samples) {
-    assert(n_samples >= 0 && n_samples <= batch->max_samples);
-    batch->n_samples = n_samples;
-    batch->n_entries = 0;
-    batch->by_sample.start[0] = 0;
+/* counts[i] += tally[i], and tally starts again. */
+static void flush_tally(SparseCopy *copy, size_t n_inputs) {
+    uint32_t *const counts = input_counts(copy);
+    for (size_t i = 0; i < n_inputs; i++) counts[i] += copy->tally[i];
+    memset(copy->tally, 0, n_inputs);
+}
+
+static void open_copy(SparseCopy *copy, size_t n_inputs, SparseLists lists) {
+    copy->n_entries = 0;
+    copy->by_sample.start[0] = 0;
     if (lists == SPARSE_BY_SAMPLE) return;
-    assert(batch->by_input.start != NULL);
-    memset(batch->by_input.start, 0,
-           ((size_t)batch->n_inputs + 2) * sizeof(uint32_t));
-    memset(batch->tally, 0, (size_t)batch->n_inputs);
+    assert(copy->by_input.start != NULL);
+    memset(copy->by_input.start, 0, (n_inputs + 2) * sizeof(uint32_t));
+    memset(copy->tally, 0, n_inputs);
 }
 
 /* Sample n has that many entries. */
-static void close_sample(SparseBatch *batch, int n, uint32_t count) {
-    batch->n_entries += count;
-    batch->by_sample.start[n + 1] = (uint32_t)batch->n_entries;
+static void close_sample(SparseCopy *copy, int n, uint32_t count) {
+    copy->n_entries += count;
+    copy->by_sample.start[n + 1] = (uint32_t)copy->n_entries;
 }
 
-static bool is_sparse(const SparseBatch *batch) {
+/* First pass: where everything goes. Inputs of floats are counted later, when
+ * it is known that they are worth it. */
+static void count_all(const Source *source, SparseCopy *copy) {
+    const size_t n_inputs = (size_t)source->batch->n_inputs;
+    const int n_samples = source->batch->n_samples;
+    open_copy(copy, n_inputs, source->lists);
+    for (int n = 0; n < n_samples; n++) {
+        if (source->pixels == NULL) {
+            const float *const row = source->rows + (size_t)n * source->stride;
+            close_sample(copy, n, count_floats(row, n_inputs));
+            continue;
+        }
+        close_sample(copy, n, count_bytes(source->pixels[n], n_inputs));
+        if (source->lists == SPARSE_BY_SAMPLE) continue;
+        tally_bytes(source->pixels[n], n_inputs, copy->tally);
+        if ((n + 1) % TALLY_MAX == 0 || n + 1 == n_samples)
+            flush_tally(copy, n_inputs);
+    }
+}
+
+static bool is_sparse(const SparseBatch *batch, const SparseCopy *copy) {
     const double elements = (double)batch->n_samples * batch->n_inputs;
-    return (double)batch->n_entries <= elements * (double)batch->max_density;
+    return (double)copy->n_entries <= elements * (double)batch->max_density;
 }
 
 /* ==== Writing =========================================================== */
@@ -167,12 +208,12 @@ static void write_floats(SparseEntry *entries, const float *x,
 
 /* Order the entries by input. The running sum over the counts makes start[i+1]
  * the place where input i begins; placing moves it to where input i ends. */
-static void place_by_input(SparseBatch *batch) {
-    uint32_t *const start = batch->by_input.start;
-    SparseEntry *const placed = batch->by_input.entries;
-    const SparseList *const list = &batch->by_sample;
-    for (int i = 2; i <= batch->n_inputs; i++) start[i] += start[i - 1];
-    for (int n = 0; n < batch->n_samples; n++) {
+static void place_by_input(SparseCopy *copy, int n_inputs, int n_samples) {
+    uint32_t *const start = copy->by_input.start;
+    SparseEntry *const placed = copy->by_input.entries;
+    const SparseList *const list = &copy->by_sample;
+    for (int i = 2; i <= n_inputs; i++) start[i] += start[i - 1];
+    for (int n = 0; n < n_samples; n++) {
         const SparseEntry *const end = list->entries + list->start[n + 1];
         for (const SparseEntry *e = list->entries + list->start[n]; e < end;
              e++)
@@ -181,45 +222,64 @@ static void place_by_input(SparseBatch *batch) {
     }
 }
 
-/* ==== Both passes ======================================================= */
-
-bool sparse_from_bytes(SparseBatch *batch, SparseLists lists,
-                       const uint8_t *const *pixels, int n_samples,
-                       float scale) {
-    const size_t n_inputs = (size_t)batch->n_inputs;
-    open_batch(batch, lists, n_samples);
+/* Second pass: by_sample; third: by_input. */
+static void write_all(const Source *source, SparseCopy *copy) {
+    const size_t n_inputs = (size_t)source->batch->n_inputs;
+    const int n_samples = source->batch->n_samples;
     for (int n = 0; n < n_samples; n++) {
-        close_sample(batch, n, count_bytes(pixels[n], n_inputs));
-        if (lists == SPARSE_BY_SAMPLE) continue;
-        tally_bytes(pixels[n], n_inputs, batch->tally);
-        if ((n + 1) % TALLY_MAX == 0 || n + 1 == n_samples)
-            flush_tally(batch, input_counts(batch));
+        SparseEntry *const entries =
+            copy->by_sample.entries + copy->by_sample.start[n];
+        if (source->pixels != NULL) {
+            write_bytes(entries, source->pixels[n], n_inputs, source->scale);
+            continue;
+        }
+        const float *const row = source->rows + (size_t)n * source->stride;
+        write_floats(entries, row, n_inputs);
+        if (source->lists == SPARSE_BOTH)
+            count_inputs(row, n_inputs, input_counts(copy));
     }
-    if (!is_sparse(batch)) return false;
-    for (int n = 0; n < n_samples; n++)
-        write_bytes(batch->by_sample.entries + batch->by_sample.start[n],
-                    pixels[n], n_inputs, scale);
-    if (lists == SPARSE_BOTH) place_by_input(batch);
-    return true;
+    if (source->lists == SPARSE_BOTH)
+        place_by_input(copy, source->batch->n_inputs, n_samples);
 }
 
-bool sparse_from_floats(SparseBatch *batch, SparseLists lists,
+/* ==== All copies ======================================================== */
+
+static void build_copy(void *context, int task) {
+    const Source *const source = context;
+    SparseCopy *const copy = &source->batch->copy[task];
+    count_all(source, copy);
+    if (is_sparse(source->batch, copy)) write_all(source, copy);
+}
+
+static bool build(Pool *pool, Source *source, int n_samples) {
+    SparseBatch *const batch = source->batch;
+    assert(n_samples >= 0 && n_samples <= batch->max_samples);
+    const bool many = pool != NULL && n_samples >= COPIES_FROM;
+    batch->n_samples = n_samples;
+    batch->n_copies = many && batch->max_copies >= pool_threads(pool)
+                          ? pool_threads(pool)
+                          : 1;
+    if (batch->n_copies == 1)
+        build_copy(source, 0);
+    else
+        pool_run(pool, batch->n_copies, build_copy, source);
+    batch->n_entries = batch->copy[0].n_entries;
+    return is_sparse(batch, &batch->copy[0]);
+}
+
+bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
+                       const uint8_t *const *pixels, int n_samples,
+                       float scale) {
+    Source source = {
+        .batch = batch, .lists = lists, .pixels = pixels, .scale = scale};
+    return build(pool, &source, n_samples);
+}
+
+bool sparse_from_floats(Pool *pool, SparseBatch *batch, SparseLists lists,
                         const float *rows, size_t stride, int n_samples) {
-    const size_t n_inputs = (size_t)batch->n_inputs;
-    open_batch(batch, lists, n_samples);
-    for (int n = 0; n < n_samples; n++)
-        close_sample(batch, n,
-                     count_floats(rows + (size_t)n * stride, n_inputs));
-    if (!is_sparse(batch)) return false;
-    for (int n = 0; n < n_samples; n++) {
-        const float *const row = rows + (size_t)n * stride;
-        write_floats(batch->by_sample.entries + batch->by_sample.start[n], row,
-                     n_inputs);
-        if (lists == SPARSE_BOTH)
-            count_inputs(row, n_inputs, input_counts(batch));
-    }
-    if (lists == SPARSE_BOTH) place_by_input(batch);
-    return true;
+    Source source = {
+        .batch = batch, .lists = lists, .rows = rows, .stride = stride};
+    return build(pool, &source, n_samples);
 }
 
 float sparse_density(const SparseBatch *batch) {

@@ -36,16 +36,26 @@ typedef struct SparseList {
     SparseEntry *entries;
 } SparseList;
 
-/* A batch as lists. */
-typedef struct SparseBatch {
-    int max_samples;      /* as bound */
-    int n_inputs;         /* I, as bound */
-    float max_density;    /* as bound */
-    int n_samples;        /* N of the batch at hand */
-    size_t n_entries;     /* its non-zero elements */
+/* The lists as one thread has built them. */
+typedef struct SparseCopy {
+    size_t n_entries;
     SparseList by_sample; /* N rows */
     SparseList by_input;  /* I rows; only when both lists were asked for */
     uint8_t *tally;       /* [I], for counting */
+} SparseCopy;
+
+/* A batch as lists. Every thread may have a copy of its own, all with the same
+ * content: each reads all of it in every product, and building it takes no
+ * longer than fetching it from another core's cache. */
+typedef struct SparseBatch {
+    int max_samples;   /* as bound */
+    int n_inputs;      /* I, as bound */
+    int max_copies;    /* as bound */
+    float max_density; /* as bound */
+    int n_samples;     /* N of the batch at hand */
+    size_t n_entries;  /* its non-zero elements */
+    int n_copies;      /* 1, or one for each thread */
+    SparseCopy copy[POOL_THREADS_MAX];
 } SparseBatch;
 
 /* Which lists to build. */
@@ -53,22 +63,25 @@ typedef enum SparseLists { SPARSE_BY_SAMPLE, SPARSE_BOTH } SparseLists;
 
 /* Take the memory for batches of up to `max_samples` x `n_inputs` with at most
  * `max_density` (0..1] of the elements non-zero from the arena (measure or
- * bind). With SPARSE_BY_SAMPLE the other list can never be built. */
+ * bind), in up to `max_copies` copies (1 .. POOL_THREADS_MAX). With
+ * SPARSE_BY_SAMPLE the other list can never be built. */
 void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
-                       int n_inputs, float max_density, SparseLists lists);
+                       int n_inputs, float max_density, SparseLists lists,
+                       int max_copies);
 
 /* Build the lists from bytes: sample n is pixels[n][0 .. I-1], its value
  * (float)byte · scale (scale != 0). 0 <= n_samples <= max_samples. Returns
  * false, with the lists unusable, when a larger share of the elements is
  * non-zero than the bound density: then the dense product is the faster one.
- * Cost: one pass over the bytes, plus a few cycles per non-zero and list. */
-bool sparse_from_bytes(SparseBatch *batch, SparseLists lists,
+ * `pool` may be NULL. Cost: one pass over the bytes, plus a few cycles per
+ * non-zero and list, on each thread at the same time. */
+bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
                        const uint8_t *const *pixels, int n_samples,
                        float scale);
 
 /* The same from floats: sample n is rows[n·stride .. +I-1]. NaN and inf count
  * as non-zero. */
-bool sparse_from_floats(SparseBatch *batch, SparseLists lists,
+bool sparse_from_floats(Pool *pool, SparseBatch *batch, SparseLists lists,
                         const float *rows, size_t stride, int n_samples);
 
 /* Non-zero share of the batch at hand, 0..1; 0 for an empty batch. */

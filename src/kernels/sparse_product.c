@@ -107,7 +107,7 @@ static void run_chain(const Chain *chain) {
 /* Both products; which one decides what the members mean. */
 typedef struct SparseJob {
     const SparseBatch *batch;
-    const SparseList *list; /* one row for each row of the result */
+    bool by_input; /* whose list has a row for each of the result */
     int n_rows, n_outputs;
     Matrix w;                   /* forward */
     const float *bias;          /* forward */
@@ -116,7 +116,7 @@ typedef struct SparseJob {
     bool accumulate;            /* gradient */
     const SparseFinish *finish; /* gradient */
     float *out;                 /* y row-major, or dW in panels */
-    int columns_per_task, rows_per_task, tasks_down;
+    int columns_per_task, rows_per_task, tasks_down, n_tasks;
 } SparseJob;
 
 /* Rows and columns of a task. */
@@ -154,21 +154,30 @@ static int cut(SparseJob *job, const Pool *pool) {
     return n_across * job->tasks_down;
 }
 
+/* The list that task `task` goes through: the copy of the thread that has it
+ * in its share. */
+static const SparseList *task_list(const SparseJob *job, int task) {
+    const int n_copies = job->batch->n_copies;
+    const int owner =
+        job->n_tasks > 1 ? pool_share(job->n_tasks, n_copies, task) : 0;
+    const SparseCopy *const copy = &job->batch->copy[owner];
+    return job->by_input ? &copy->by_input : &copy->by_sample;
+}
+
 static void run_tasks(Pool *pool, SparseJob *job, PoolTask *task) {
-    const int n_tasks = cut(job, pool);
-    if (n_tasks > 1)
-        pool_run(pool, n_tasks, task, job);
-    else if (n_tasks == 1)
+    job->n_tasks = cut(job, pool);
+    if (job->n_tasks > 1)
+        pool_run(pool, job->n_tasks, task, job);
+    else if (job->n_tasks == 1)
         task(job, 0);
 }
 
 /* Rows first .. end-1 of one panel of the result, to `out` with `stride` floats
  * from row to row. They start from `bias`, from what is there (accumulate), or
  * from zero. */
-static void run_rows(const SparseJob *job, int first, int end,
-                     const float *panel, size_t n, const float *bias,
+static void run_rows(const SparseJob *job, const SparseList *list, int first,
+                     int end, const float *panel, size_t n, const float *bias,
                      float *out, size_t stride) {
-    const SparseList *const list = job->list;
     for (int r = first; r < end; r++, out += stride) {
         const Chain chain = {.entries = list->entries + list->start[r],
                              .end = list->entries + list->start[r + 1],
@@ -196,8 +205,8 @@ static void forward_task(void *context, int task) {
             panel = job->w.data + at * n_inputs;
         else
             gemm_pack_columns(&job->w, column, n, job->batch->n_inputs, space);
-        run_rows(job, area.first, area.end, panel, (size_t)n,
-                 job->bias != NULL ? job->bias + at : NULL,
+        run_rows(job, task_list(job, task), area.first, area.end, panel,
+                 (size_t)n, job->bias != NULL ? job->bias + at : NULL,
                  job->out + (size_t)area.first * stride + at, stride);
     }
 }
@@ -212,7 +221,6 @@ void sparse_forward(Pool *pool, const GemmWork *work, const SparseBatch *batch,
     assert(w.form == MATRIX_PANELS || sparse_reads_any(work, batch->n_inputs));
     if (batch->n_samples == 0) return;
     SparseJob job = {.batch = batch,
-                     .list = &batch->by_sample,
                      .n_rows = batch->n_samples,
                      .n_outputs = n_outputs,
                      .w = w,
@@ -224,32 +232,35 @@ void sparse_forward(Pool *pool, const GemmWork *work, const SparseBatch *batch,
 
 /* ---- weight gradient ---------------------------------------------------- */
 
-static bool is_used(const SparseJob *job, int row) {
-    return job->list->start[row] < job->list->start[row + 1];
+static bool is_used(const SparseList *list, int row) {
+    return list->start[row] < list->start[row + 1];
 }
 
 /* The next block of rows from *first on: at most FINISH_ROWS rows; when only
  * used rows are wanted, it begins and ends with one. Returns its end. */
-static int next_block(const SparseJob *job, int *first, int end) {
+static int next_block(const SparseJob *job, const SparseList *list, int *first,
+                      int end) {
     const bool trim = job->finish != NULL && job->finish->used_only;
-    while (trim && *first < end && !is_used(job, *first)) (*first)++;
+    while (trim && *first < end && !is_used(list, *first)) (*first)++;
     int stop = int_min(*first + FINISH_ROWS, end);
-    while (trim && stop > *first && !is_used(job, stop - 1)) stop--;
+    while (trim && stop > *first && !is_used(list, stop - 1)) stop--;
     return stop;
 }
 
 /* Rows first .. end-1 of one panel of dW from one of dy, a block at a time.
  * What is taken away and starts from nothing passes through a small buffer. */
-static void gradient_panel(const SparseJob *job, int first, int end, int column,
-                           size_t n, const float *panel) {
+static void gradient_panel(const SparseJob *job, const SparseList *list,
+                           int first, int end, int column, size_t n,
+                           const float *panel) {
     const size_t offset = (size_t)column * (size_t)job->n_rows;
     const SparseFinish *const finish = job->finish;
     float passing[FINISH_ROWS * PANEL];
-    for (int i = first, stop; (stop = next_block(job, &i, end)) > i; i = stop) {
+    for (int i = first, stop; (stop = next_block(job, list, &i, end)) > i;
+         i = stop) {
         const size_t at = offset + (size_t)i * n;
         float *const rows =
             finish != NULL && !job->accumulate ? passing : job->out + at;
-        run_rows(job, i, stop, panel, n, NULL, rows, n);
+        run_rows(job, list, i, stop, panel, n, NULL, rows, n);
         if (finish != NULL)
             finish->take(finish->context, at, (size_t)(stop - i) * n, rows);
     }
@@ -265,7 +276,8 @@ static void gradient_task(void *context, int task) {
     for (int column = area.left; column < area.right; column += PANEL) {
         const int n = int_min(PANEL, area.right - column);
         gemm_pack_columns(&dy, column, n, n_samples, panel);
-        gradient_panel(job, area.first, area.end, column, (size_t)n, panel);
+        gradient_panel(job, task_list(job, task), area.first, area.end, column,
+                       (size_t)n, panel);
     }
 }
 
@@ -276,7 +288,7 @@ void sparse_weight_gradient(Pool *pool, const GemmWork *work,
     assert(n_outputs >= 1);
     assert(sparse_reads_any(work, batch->n_samples));
     SparseJob job = {.batch = batch,
-                     .list = &batch->by_input,
+                     .by_input = true,
                      .n_rows = batch->n_inputs,
                      .n_outputs = n_outputs,
                      .dy = dy,

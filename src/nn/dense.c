@@ -44,9 +44,9 @@ static bool looks_for_zeros(const Layer *layer) {
 static void dense_bind(Layer *layer, Arena *arena, int max_rows) {
     if (!looks_for_zeros(layer)) return;
     sparse_batch_bind(&layer->lists[0], arena, max_rows, inputs_of(layer),
-                      MAX_DENSITY, SPARSE_BOTH);
+                      MAX_DENSITY, SPARSE_BOTH, 1);
     sparse_batch_bind(&layer->lists[1], arena, max_rows, layer->out.channels,
-                      MAX_DENSITY, SPARSE_BY_SAMPLE);
+                      MAX_DENSITY, SPARSE_BY_SAMPLE, 1);
 }
 
 /* x as lists: those of the input stage, or this layer's own. NULL when x is
@@ -56,9 +56,10 @@ static const SparseBatch *sparse_x(Layer *layer, const Pass *pass,
     if (x == NULL) return &pass->input->batch;
     if (!looks_for_zeros(layer)) return NULL;
     if (build)
-        layer->x_is_sparse = sparse_from_floats(
-            &layer->lists[0], pass->training ? SPARSE_BOTH : SPARSE_BY_SAMPLE,
-            x, (size_t)inputs_of(layer), pass->rows);
+        layer->x_is_sparse =
+            sparse_from_floats(pass->pool, &layer->lists[0],
+                               pass->training ? SPARSE_BOTH : SPARSE_BY_SAMPLE,
+                               x, (size_t)inputs_of(layer), pass->rows);
     return layer->x_is_sparse ? &layer->lists[0] : NULL;
 }
 
@@ -86,8 +87,8 @@ static void input_gradient(Layer *layer, const Pass *pass, const float *dy,
         layer->parameter[0].value, (size_t)inputs, (size_t)units);
     SparseBatch *const lists = &layer->lists[1];
     if (looks_for_zeros(layer) && sparse_reads_any(pass->gemm, units) &&
-        sparse_from_floats(lists, SPARSE_BY_SAMPLE, dy, (size_t)units,
-                           pass->rows))
+        sparse_from_floats(pass->pool, lists, SPARSE_BY_SAMPLE, dy,
+                           (size_t)units, pass->rows))
         sparse_forward(pass->pool, pass->gemm, lists, inputs, transposed, NULL,
                        dx);
     else

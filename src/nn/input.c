@@ -10,8 +10,8 @@ static const float MAX_DENSITY = 0.5f;
 
 enum { ROWS_PER_TASK = 16 };
 
-void input_bind(Input *input, Arena *arena, int max_rows, InputScaling scaling,
-                bool reads_sparse) {
+void input_bind(Input *input, Arena *arena, int max_rows, int n_threads,
+                InputScaling scaling, bool reads_sparse) {
     const float mean = 0.1307f, deviation = 0.3081f;
     const bool standard = scaling == INPUT_STANDARD;
     *input = (Input){
@@ -23,7 +23,7 @@ void input_bind(Input *input, Arena *arena, int max_rows, InputScaling scaling,
     input->dense = arena_floats(arena, (size_t)max_rows * IMAGE_PIXELS);
     if (input->may_be_sparse)
         sparse_batch_bind(&input->batch, arena, max_rows, IMAGE_PIXELS,
-                          MAX_DENSITY, SPARSE_BOTH);
+                          MAX_DENSITY, SPARSE_BOTH, n_threads);
 }
 
 /* x = x·scale + shift, where that is not the identity. */
@@ -54,20 +54,20 @@ void input_load_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
     assert(rows >= 0 && rows <= input->max_rows);
     input->sparse =
         input->may_be_sparse &&
-        sparse_from_bytes(&input->batch, lists, pixels, rows, 1 / 255.0f);
+        sparse_from_bytes(pool, &input->batch, lists, pixels, rows, 1 / 255.0f);
     if (input->sparse) return;
     BytesJob job = {.input = input, .pixels = pixels, .rows = rows};
     pool_run(pool, (rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK, bytes_task,
              &job);
 }
 
-void input_load_floats(Input *input, const float *pixels, int rows,
+void input_load_floats(Input *input, Pool *pool, const float *pixels, int rows,
                        SparseLists lists) {
     assert(rows >= 0 && rows <= input->max_rows);
     const size_t count = (size_t)rows * IMAGE_PIXELS;
-    input->sparse = input->may_be_sparse &&
-                    sparse_from_floats(&input->batch, lists, pixels,
-                                       IMAGE_PIXELS, rows);
+    input->sparse =
+        input->may_be_sparse && sparse_from_floats(pool, &input->batch, lists,
+                                                   pixels, IMAGE_PIXELS, rows);
     if (input->sparse || count == 0) return;
     memcpy(input->dense, pixels, count * sizeof(float));
     standardise(input, count, input->dense);

@@ -29,10 +29,10 @@ typedef struct Input {
     SparseBatch batch; /* valid when sparse */
 } Input;
 
-/* Lay out for up to max_rows rows; `reads_sparse` tells whether the first
- * layer can read lists. */
-void input_bind(Input *input, Arena *arena, int max_rows, InputScaling scaling,
-                bool reads_sparse);
+/* Lay out for up to max_rows rows on up to n_threads threads; `reads_sparse`
+ * tells whether the first layer can read lists. */
+void input_bind(Input *input, Arena *arena, int max_rows, int n_threads,
+                InputScaling scaling, bool reads_sparse);
 
 /* Rows of 784 bytes each, by pointer: pixels[rows][784]. `lists`: which ones a
  * sparse batch needs, both for a backward pass. */
@@ -40,7 +40,7 @@ void input_load_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
                       int rows, SparseLists lists);
 
 /* pixels[rows,784] as floats that take the place of byte/255. */
-void input_load_floats(Input *input, const float *pixels, int rows,
+void input_load_floats(Input *input, Pool *pool, const float *pixels, int rows,
                        SparseLists lists);
 
 #endif

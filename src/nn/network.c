@@ -120,7 +120,7 @@ void network_bind(Network *network, Arena *arena, int max_rows, int n_threads,
     network->gradients = arena_floats(arena, network->flat_size);
     network->states = arena_floats(arena, network->state_size);
     bind_parameters(network);
-    input_bind(&network->input, arena, max_rows, scaling,
+    input_bind(&network->input, arena, max_rows, n_threads, scaling,
                network->layers[0].kind->reads_sparse);
     for (int i = 0; i < network->layer_count; i++) {
         Layer *const layer = &network->layers[i];

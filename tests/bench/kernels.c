@@ -43,7 +43,8 @@ static void layout(Arena *arena, int n_threads) {
     t->c = arena_floats(arena, MATRIX);
     t->images = arena_alloc(arena, BATCHES * BATCH, IMAGE_PIXELS);
     t->pixels = arena_alloc(arena, BATCHES * BATCH, sizeof *t->pixels);
-    sparse_batch_bind(&t->sparse, arena, BATCH, IMAGE_PIXELS, 1, SPARSE_BOTH);
+    sparse_batch_bind(&t->sparse, arena, BATCH, IMAGE_PIXELS, 1, SPARSE_BOTH,
+                      n_threads);
     t->w1 = arena_floats(arena, IMAGE_PIXELS * HIDDEN);
     t->dw1 = arena_floats(arena, IMAGE_PIXELS * HIDDEN);
     t->b1 = arena_floats(arena, HIDDEN);
@@ -129,8 +130,8 @@ EXPORT void bench_trial(int tile) { gemm_trial(&bench.work, tile); }
 static const float RATE = 0.001f;
 
 EXPORT float bench_sparse_build(int batch) {
-    sparse_from_bytes(&bench.sparse, SPARSE_BOTH, bench.pixels + batch * BATCH,
-                      BATCH, 1.0f / 255.0f);
+    sparse_from_bytes(bench.pool, &bench.sparse, SPARSE_BOTH,
+                      bench.pixels + batch * BATCH, BATCH, 1.0f / 255.0f);
     return sparse_density(&bench.sparse);
 }
 

@@ -55,10 +55,10 @@ static Images make_images(int n_samples, int n_inputs, int percent) {
     }
     Arena measure = arena_measure();
     sparse_batch_bind(&t.batch, &measure, int_max(n_samples, 1), n_inputs, 1,
-                      SPARSE_BOTH);
+                      SPARSE_BOTH, THREADS_MAX);
     t.arena = reference_bind(measure.used);
     sparse_batch_bind(&t.batch, &t.arena, int_max(n_samples, 1), n_inputs, 1,
-                      SPARSE_BOTH);
+                      SPARSE_BOTH, THREADS_MAX);
     assert_int_equal(t.arena.used, measure.used);
     return t;
 }
@@ -70,8 +70,8 @@ static void free_images(Images *t) {
     reference_unbind(&t->arena);
 }
 
-static bool build(Images *t) {
-    return sparse_from_bytes(&t->batch, SPARSE_BOTH,
+static bool build(Pool *pool, Images *t) {
+    return sparse_from_bytes(pool, &t->batch, SPARSE_BOTH,
                              (const uint8_t *const *)t->pixels, t->n_samples,
                              SCALE);
 }
@@ -79,7 +79,8 @@ static bool build(Images *t) {
 /* Rebuild the dense matrix from one of the lists, checking the order. */
 static void check_list(const Images *t, bool by_input) {
     const size_t count = (size_t)t->n_samples * (size_t)t->n_inputs;
-    const SparseList list = by_input ? t->batch.by_input : t->batch.by_sample;
+    const SparseList list =
+        by_input ? t->batch.copy[0].by_input : t->batch.copy[0].by_sample;
     const int n_rows = by_input ? t->n_inputs : t->n_samples;
     float *const rebuilt = reference_floats(count);
     memset(rebuilt, 0, count * sizeof *rebuilt);
@@ -105,15 +106,15 @@ static void check_one_list(Images *t) {
     const SparseBatch both = t->batch;
     Arena measure = arena_measure();
     sparse_batch_bind(&t->batch, &measure, max_samples, t->n_inputs, 1,
-                      SPARSE_BY_SAMPLE);
+                      SPARSE_BY_SAMPLE, 1);
     Arena arena = reference_bind(measure.used);
     sparse_batch_bind(&t->batch, &arena, max_samples, t->n_inputs, 1,
-                      SPARSE_BY_SAMPLE);
-    assert_true(sparse_from_bytes(&t->batch, SPARSE_BY_SAMPLE,
+                      SPARSE_BY_SAMPLE, 1);
+    assert_true(sparse_from_bytes(NULL, &t->batch, SPARSE_BY_SAMPLE,
                                   (const uint8_t *const *)t->pixels,
                                   t->n_samples, SCALE));
     check_list(t, false);
-    assert_true(sparse_from_floats(&t->batch, SPARSE_BY_SAMPLE, t->dense,
+    assert_true(sparse_from_floats(NULL, &t->batch, SPARSE_BY_SAMPLE, t->dense,
                                    (size_t)t->n_inputs, t->n_samples));
     check_list(t, false);
     t->batch = both;
@@ -129,11 +130,11 @@ static void lists_hold_the_non_zero_elements_in_both_orders(void **state) {
         for (size_t n = 0; n < sizeof samples / sizeof *samples; n++)
             for (size_t p = 0; p < sizeof percents / sizeof *percents; p++) {
                 Images t = make_images(samples[n], inputs[i], percents[p]);
-                assert_true(build(&t));
+                assert_true(build(NULL, &t));
                 check_list(&t, false);
                 check_list(&t, true);
-                assert_true(sparse_from_floats(&t.batch, SPARSE_BOTH, t.dense,
-                                               (size_t)t.n_inputs,
+                assert_true(sparse_from_floats(NULL, &t.batch, SPARSE_BOTH,
+                                               t.dense, (size_t)t.n_inputs,
                                                t.n_samples));
                 check_list(&t, false);
                 check_list(&t, true);
@@ -204,7 +205,7 @@ static void check_taken(Pool *pool, Images *t, const GemmWork *work,
     const SparseFinish finish = {see, &seen, used_only};
     sparse_weight_gradient(pool, work, &t->batch, n_outputs, dy, dw, accumulate,
                            &finish);
-    const uint32_t *const start = t->batch.by_input.start;
+    const uint32_t *const start = t->batch.copy[0].by_input.start;
     for (size_t i = 0; i < inputs; i++)
         for (size_t o = 0; o < outputs; o++) {
             const int times = seen.times[panels_at(inputs, outputs, i, o)];
@@ -252,12 +253,13 @@ static void check_gradient(Pool *pool, Images *t, const GemmWork *work,
 static void check_shape(int n_samples, int n_inputs, int n_outputs,
                         int room_for) {
     Images t = make_images(n_samples, n_inputs, 25);
-    assert_true(build(&t));
     Arena arena;
     const GemmWork work = reference_work(&arena, room_for);
     for (int n_threads = 1; n_threads <= THREADS_MAX; n_threads++) {
         Pool *const pool = pool_create(n_threads);
         assert_non_null(pool);
+        assert_true(build(pool, &t));
+        assert_int_equal(t.batch.n_copies, n_samples < 16 ? 1 : n_threads);
         check_forward(pool, &t, &work, n_outputs, n_threads != 2);
         check_gradient(pool, &t, &work, n_outputs, false);
         check_gradient(pool, &t, &work, n_outputs, true);
@@ -286,14 +288,16 @@ static void a_batch_above_the_density_is_refused(void **state) {
     Images t = make_images(10, 784, 60);
     Arena measure = arena_measure();
     SparseBatch batch;
-    sparse_batch_bind(&batch, &measure, 10, 784, 0.25f, SPARSE_BOTH);
+    sparse_batch_bind(&batch, &measure, 10, 784, 0.25f, SPARSE_BOTH, 1);
     Arena arena = reference_bind(measure.used);
-    sparse_batch_bind(&batch, &arena, 10, 784, 0.25f, SPARSE_BOTH);
-    assert_false(sparse_from_bytes(
-        &batch, SPARSE_BOTH, (const uint8_t *const *)t.pixels, 10, SCALE));
-    assert_false(sparse_from_floats(&batch, SPARSE_BOTH, t.dense, 784, 10));
+    sparse_batch_bind(&batch, &arena, 10, 784, 0.25f, SPARSE_BOTH, 1);
+    assert_false(sparse_from_bytes(NULL, &batch, SPARSE_BOTH,
+                                   (const uint8_t *const *)t.pixels, 10,
+                                   SCALE));
+    assert_false(
+        sparse_from_floats(NULL, &batch, SPARSE_BOTH, t.dense, 784, 10));
     for (int n = 0; n < 10; n++) draw(784, 15, (uint32_t)n + 1, t.pixels[n]);
-    assert_true(sparse_from_bytes(&batch, SPARSE_BOTH,
+    assert_true(sparse_from_bytes(NULL, &batch, SPARSE_BOTH,
                                   (const uint8_t *const *)t.pixels, 10, SCALE));
     const float density = sparse_density(&batch);
     assert_true(density > 0.05f && density < 0.25f);
@@ -309,7 +313,7 @@ static void nan_in_the_weights_stays_visible(void **state) {
     w[4 * O + 5] = __builtin_nanf("");
     Images t = make_images(2, I, 0);
     t.pixels[1][4] = 3;
-    assert_true(build(&t));
+    assert_true(build(NULL, &t));
     Arena arena;
     const GemmWork work = reference_work(&arena, 1);
     sparse_forward(NULL, &work, &t.batch, O, matrix_panels(w, I, O), NULL, y);
