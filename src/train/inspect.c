@@ -20,7 +20,8 @@ static void load_rows(Trainer *trainer, const uint8_t *bytes,
                       SparseLists lists) {
     Input *const input = &trainer->network.input;
     if (floats != NULL) {
-        input_load_floats(input, trainer->pool, floats + first * IMAGE_PIXELS, rows, lists);
+        input_load_floats(input, trainer->pool, floats + first * IMAGE_PIXELS,
+                          rows, lists);
         return;
     }
     const uint8_t *pixels[BATCHER_ROWS_MAX];
