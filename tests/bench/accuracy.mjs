@@ -2,7 +2,8 @@
  * Time to accuracy, as a visitor has it: in Chromium, in the page, from pressing
  * Train with the data loaded. Five seeds a recipe; medians.
  *
- *     node tests/bench/accuracy.mjs [second] [five] [thirty] [--threads=1,2] [--seeds=5]
+ *     node tests/bench/accuracy.mjs [second] [five] [thirty]
+ *         [--threads=1,2] [--seeds=5]
  *
  * Prints a table and leaves everything in build/accuracy.json. Takes the site as
  * `npm run build` left it. The recipes were chosen by their accuracy on the test
@@ -80,7 +81,8 @@ async function once(site, run) {
 }
 
 const names = process.argv.slice(2).filter((value) => value in RECIPES);
-const given = Object.fromEntries(process.argv.slice(2).filter((value) => value.startsWith('--'))
+const given = Object.fromEntries(process.argv.slice(2)
+  .filter((value) => value.startsWith('--'))
   .map((value) => value.slice(2).split('=')));
 const seeds = Number(given.seeds ?? 5);
 const print = (/** @type {string} */ line) => process.stdout.write(`${line}\n`);
@@ -90,19 +92,22 @@ for (const name of names.length ? names : Object.keys(RECIPES)) {
   for (const threads of (given.threads ?? '1,2').split(',').map(Number)) {
     const site = await openSite({
       isolated: threads > 1,
-      prelude: `Object.defineProperty(navigator, 'hardwareConcurrency', { value: ${threads} });`,
+      prelude: 'Object.defineProperty(navigator, "hardwareConcurrency", '
+        + `{ value: ${threads} });`,
       flags: [],
     });
     const runs = [];
-    for (let seed = 1; seed <= seeds; seed += 1) runs.push(await once(site, `${run}&seed=${seed}`));
+    for (let seed = 1; seed <= seeds; seed += 1) {
+      runs.push(await once(site, `${run}&seed=${seed}`));
+    }
     await site.browser.close();
     site.complaints.length = 0;
     await site.close();
     const of = (/** @type {string} */ key) => median(runs.map((each) => each[key]));
-    print(`${title}, ${threads} thread${threads > 1 ? 's' : ''}: ${of('seconds').toFixed(2)} s from `
-      + `the button (${of('trainingSeconds').toFixed(2)} s of training), test `
-      + `${(100 * of('accuracy')).toFixed(2)} % [${runs.map(({ accuracy }) => (
-        (100 * accuracy).toFixed(2))).join(' ')}]`);
+    const reached = runs.map(({ accuracy }) => (100 * accuracy).toFixed(2)).join(' ');
+    print(`${title}, threads ${threads}: ${of('seconds').toFixed(2)} s from the button `
+      + `(${of('trainingSeconds').toFixed(2)} s of training), `
+      + `test ${(100 * of('accuracy')).toFixed(2)} % [${reached}]`);
     results.push({ name, run, threads, runs });
   }
 }
