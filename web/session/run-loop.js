@@ -30,7 +30,8 @@ import { Ticker } from './ticker.js';
 
 /** One slice of training or evaluating; a pause is heard within it. */
 const SLICE_MS = 10;
-const REPORT_MS = 60;
+/** Ten reports a second: what the page draws for one takes a core from training. */
+const REPORT_MS = 100;
 
 /** A slice looks at the clock about so often, should its steps take longer. */
 const CLOCK_READS = 4;
