@@ -111,13 +111,15 @@ function onTestImages(test) {
 
 /**
  * The worker died. A new one starts from the same description; the weights are
- * lost, the curves are kept among the earlier runs.
+ * lost, the curves are kept among the earlier runs. One that died before it had
+ * opened a run is given what the link says.
  * @param {import('./client.js').Crash} crash
  */
 async function onCrash({ failure, restarted }) {
   complain(failure);
-  const { run } = store.state;
-  if (restarted && run) await attempt(() => open(run.text));
+  if (!restarted) return;
+  const text = store.state.run?.text ?? textFromValues(valuesFromLink(location.hash).values);
+  await attempt(() => open(text));
 }
 
 /* ---- looking inside ----------------------------------------------------- */
@@ -467,7 +469,7 @@ async function open(run) {
   const opened = await session.open({
     build: 'auto', threads: 'auto', engineBase: ENGINE, run,
   });
-  store.set({ engine: opened.engine });
+  store.set({ engine: opened.engine, obstacle: '' });
   adopt(opened.run);
   await Promise.all([session.loadSite(SITE_DATA), session.setSpeed(store.state.speed)]);
 }
