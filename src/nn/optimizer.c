@@ -145,33 +145,30 @@ update_vector(OptimizerKind kind, bool plain, bool penalised,
 
 /* ==== Ranges ============================================================ */
 
-/* Weights 0 .. count-1; the last one to three go through a padded copy, so
- * that they see the same arithmetic as the others. */
+/* Weights 0 .. count-1, two vectors a round; the last one to seven go through a
+ * padded copy, so that they see the same arithmetic as the others. */
 static inline __attribute__((always_inline)) void
 update_range(OptimizerKind kind, bool plain, bool penalised,
              const OptimizerStep *shared, size_t count, float *w,
              const float *g, float *slot0, float *slot1) {
     const OptimizerStep own = *shared; /* so that the loop need not reload it */
     const OptimizerStep *const s = &own;
-    const size_t whole = count / 4 * 4, pairs = count / 8 * 8;
-    for (size_t i = 0; i < pairs; i += 8)
+    const size_t whole = count / 8 * 8;
+    for (size_t i = 0; i < whole; i += 8)
         for (size_t j = i; j < i + 8; j += 4)
             update_vector(kind, plain, penalised, s, w + j, g + j,
                           slot0 != NULL ? slot0 + j : NULL,
                           slot1 != NULL ? slot1 + j : NULL);
-    for (size_t i = pairs; i < whole; i += 4)
-        update_vector(kind, plain, penalised, s, w + i, g + i,
-                      slot0 != NULL ? slot0 + i : NULL,
-                      slot1 != NULL ? slot1 + i : NULL);
     const size_t rest_bytes = (count - whole) * sizeof(float);
     if (rest_bytes == 0) return;
-    float tail[4][4] = {{0}};
+    float tail[4][8] = {{0}};
     memcpy(tail[0], w + whole, rest_bytes);
     memcpy(tail[1], g + whole, rest_bytes);
     if (slot0 != NULL) memcpy(tail[2], slot0 + whole, rest_bytes);
     if (slot1 != NULL) memcpy(tail[3], slot1 + whole, rest_bytes);
-    update_vector(kind, plain, penalised, s, tail[0], tail[1], tail[2],
-                  tail[3]);
+    for (size_t j = 0; j < 8; j += 4)
+        update_vector(kind, plain, penalised, s, tail[0] + j, tail[1] + j,
+                      tail[2] + j, tail[3] + j);
     memcpy(w + whole, tail[0], rest_bytes);
     if (slot0 != NULL) memcpy(slot0 + whole, tail[2], rest_bytes);
     if (slot1 != NULL) memcpy(slot1 + whole, tail[3], rest_bytes);
