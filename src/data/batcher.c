@@ -120,18 +120,6 @@ static bool all_arrived(const Batcher *batcher, const uint32_t *index,
     return true;
 }
 
-/* Ask for the beginning of rows that will be read soon. Their addresses are
- * random, so the processor cannot guess them; once a row is begun, it can. */
-static void prefetch_rows(const Batcher *batcher, const uint32_t *index,
-                          size_t count) {
-    for (size_t i = 0; i < count; ++i) {
-        const uint8_t *const row =
-            dataset_image(batcher->dataset, SET_TRAIN, index[i]);
-        __builtin_prefetch(row);
-        __builtin_prefetch(row + CACHE_LINE);
-    }
-}
-
 /* Put one image into row `row` of the arrays. */
 static void place_image(const Dataset *dataset, SetKind set, size_t image,
                         const BatchRows *rows, int row) {
@@ -187,8 +175,6 @@ Status batcher_next(Batcher *batcher, int max_rows, Batch *out) {
     for (size_t r = 0; r < rows; ++r)
         place_image(batcher->dataset, SET_TRAIN, index[r], &batcher->next_rows,
                     (int)r);
-    const size_t after = batcher->train_count - (begin + taken + rows);
-    prefetch_rows(batcher, index + rows, size_min(rows, after));
     *out = describe_chunk(batcher, (int)rows);
     advance(batcher, out);
     return STATUS_OK;

@@ -19,8 +19,9 @@ enum { UNITS_MAX = 16384 };
  * on: below, writing the lists costs more than they save. */
 enum { SPARSE_FROM = 64 };
 
-/* Above this share of non-zeros the dense product is the faster one. */
-static const float MAX_DENSITY = 0.5f;
+/* Above this share of non-zeros the dense product is the faster one: both
+ * products run at about the same speed, and the lists cost some of it. */
+static const float MAX_DENSITY = 0.8f;
 
 static Status dense_configure(Layer *layer, Fault *fault) {
     int units = 0;
