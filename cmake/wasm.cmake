@@ -101,3 +101,5 @@ if(EXISTS /usr/share/nodejs/acorn)
   set_property(TARGET soma PROPERTY RULE_LAUNCH_LINK
     "${CMAKE_COMMAND} -E env NODE_PATH=/usr/share/nodejs")
 endif()
+
+include(bench)

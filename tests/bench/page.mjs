@@ -5,7 +5,6 @@
  */
 import { openRemote, settings } from '../browser/remote.js';
 import { openSite } from '../browser/site.js';
-import { measureRoofline, rooflineModule } from './roofline.js';
 import { median, runText } from './workloads.js';
 
 const WARM_MS = 2500;
@@ -121,21 +120,6 @@ export async function measureBare(workload, threads, { seconds, flags }) {
       await page.waitForTimeout(250);
     }
     return rates(notes, 55_000 / Math.ceil(55_000 / workload.batch));
-  } finally {
-    site.complaints.length = 0;
-    await site.close();
-  }
-}
-
-/** GFLOP/s of one thread in Chromium, register-only, with and without relaxed SIMD. */
-export async function measureRooflines(flags) {
-  const site = await openSite({ flags });
-  try {
-    const page = await site.open('data/manifest.json');
-    const measure = (kind) => page.evaluate(
-      `(${measureRoofline})(new Uint8Array([${rooflineModule(kind)}]))`,
-    );
-    return { exact: await measure('exact'), fast: await measure('fast') };
   } finally {
     site.complaints.length = 0;
     await site.close();

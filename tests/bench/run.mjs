@@ -5,160 +5,160 @@
  *     node tests/bench/run.mjs [--only=W1,W2,W3] [--threads=1,2] [--seconds=5]
  *         [--no-peers] [--js-flags=--wasm-revectorize]
  *
+ * `--only` names workloads, parts, or both:
+ *
+ *     memory    GB/s of reading and copying, near and far
+ *     kernels   matrix products by shape, as a share of the roofline
+ *     profile   the phases of a training step, and the fork-join of nothing
+ *     page      the built site, with its views alive
+ *     bare      the same training worker on a blank page
+ *     peers     what can be installed from npm
+ *
  * Prints tables, ratios first, and leaves everything in build/bench.json. Takes
- * the site as `npm run build` left it.
+ * the site as `npm run build` left it; the first three parts make a module of
+ * their own from the sources (cmake/bench.cmake).
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { measureBare, measurePage, measureRooflines } from './page.mjs';
+import { measureMemory, measureProducts, measureProfile, measureRooflines } from './engine.mjs';
+import { measureBare, measurePage } from './page.mjs';
 import { measurePeer, PEERS, preparePeers } from './peers.mjs';
-import { denseFlops, WORKLOADS } from './workloads.js';
+import {
+  printBare, printMachine, printMemory, printPage, printPeers, printProducts, printProfile,
+  printRatios,
+} from './report.mjs';
+import { WORKLOADS } from './workloads.js';
 
 const DIST = fileURLToPath(new URL('../../dist/index.html', import.meta.url));
 const JSON_FILE = fileURLToPath(new URL('../../build/bench.json', import.meta.url));
 
-const print = (/** @type {string} */ line = '') => process.stdout.write(`${line}\n`);
-const count = (/** @type {number} */ value) => Math.round(value).toLocaleString('en');
+const PARTS = ['memory', 'kernels', 'profile', 'page', 'bare', 'peers'];
+const KEYS = ['only', 'threads', 'seconds', 'no-peers', 'js-flags'];
+const KINDS = /** @type {const} */ (['fast', 'exact']);
+
+/**
+ * The wanted ones of a list; all when none is named.
+ * @template T
+ * @param {T[]} list
+ * @param {(item: T) => boolean} wanted
+ */
+const someOf = (list, wanted) => (list.some(wanted) ? list.filter(wanted) : list);
 
 /** @param {string[]} values */
 function readArguments(values) {
   const given = Object.fromEntries(values.map((value) => {
     const [, key, text = ''] = value.match(/^--([\w-]+)(?:=(.*))?$/) ?? [];
-    if (!['only', 'threads', 'seconds', 'no-peers', 'js-flags'].includes(key)) {
+    if (!KEYS.includes(key)) {
       throw new Error(`I do not know ${value}; see the top of tests/bench/run.mjs.`);
     }
     return [key, text];
   }));
+  const only = given.only ? given.only.split(',') : [];
+  const known = [...PARTS, ...WORKLOADS.map(({ name }) => name)];
+  const unknown = only.find((name) => !known.includes(name));
+  if (unknown) throw new Error(`--only knows ${known.join(', ')}, but not ${unknown}.`);
   const cores = os.availableParallelism();
   return {
-    workloads: WORKLOADS.filter(({ name }) => !given.only || given.only.split(',').includes(name)),
+    parts: someOf(PARTS, (part) => only.includes(part))
+      .filter((part) => part !== 'peers' || given['no-peers'] === undefined),
+    workloads: someOf(WORKLOADS, ({ name }) => only.includes(name)),
     threads: given.threads ? given.threads.split(',').map(Number)
       : [...new Set([1, 2, Math.min(cores, 8)])].filter((n) => n <= cores),
     seconds: Number(given.seconds ?? 5),
-    peers: given['no-peers'] === undefined,
     flags: given['js-flags'] ? [`--js-flags=${given['js-flags']}`] : [],
   };
 }
 
+/** @typedef {ReturnType<typeof readArguments>} How */
+
 /**
- * Rows of text in columns: the first to the left, the others to the right.
- * @param {string[][]} rows
+ * What is being measured, on a line of its own that the next one replaces.
+ * @param {string} what
  */
-function table(rows) {
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-  for (const row of rows) {
-    print(row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
-      .join('  '));
-  }
-  print();
+function announce(what) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${what}`);
 }
 
-/** Ours, for every workload, build and number of threads. */
-async function measureOurs({ workloads, threads, seconds, flags }) {
+/**
+ * One measurement after the other.
+ * @template I, O
+ * @param {string} part
+ * @param {I[]} items
+ * @param {(item: I) => Promise<O>} measure
+ */
+async function each(part, items, measure) {
   const results = [];
-  for (const workload of workloads) {
-    for (const kind of /** @type {const} */ (['fast', 'exact'])) {
-      for (const n of threads) {
-        const measured = await measurePage(workload, kind, n, { seconds, flags });
-        results.push({ workload: workload.name, kind, threads: n, ...measured });
-      }
-    }
+  for (const [i, item] of items.entries()) {
+    announce(`${part} ${i + 1}/${items.length}`);
+    results.push(await measure(item));
   }
+  announce('');
   return results;
 }
 
-/** The peers, each on a plain and on an isolated page. */
-async function measurePeers({ workloads, seconds }) {
-  await preparePeers();
-  const results = [];
-  for (const peer of /** @type {const} */ (['tfjs', 'jax'])) {
-    for (const workload of workloads) {
-      for (const isolated of [false, true]) {
-        const result = await measurePeer(peer, workload, isolated, seconds)
-          .catch((error) => ({ imagesPerSecond: null, error: error.message }));
-        results.push({ peer: PEERS[peer], workload: workload.name, isolated, ...result });
-      }
-    }
-  }
-  return results;
-}
+/**
+ * Every workload with every number of threads, and every item of a list.
+ * @template T
+ * @param {How} how
+ * @param {readonly T[]} list
+ */
+const combine = ({ workloads, threads }, list) => workloads.flatMap((workload) => (
+  list.flatMap((item) => threads.map((n) => ({ workload, item, n })))));
 
-/** @param {{imagesPerSecond: number | null}[]} results */
-const best = (results) => Math.max(0, ...results.map((each) => each.imagesPerSecond ?? 0));
-
-function printRatios({ workloads, threads }, ours, peers, rooflines) {
-  print('Ratios (best of the builds)');
-  table([
-    ['', ...threads.map((n) => `${n} thread${n > 1 ? 's' : ''}: of dense bound`),
-      'best peer', 'times the best peer'],
-    ...workloads.map((workload) => {
-      const mine = ours.filter((each) => each.workload === workload.name);
-      const bound = rooflines.fast * 1e9 / denseFlops(workload);
-      const peer = best(peers.filter((each) => each.workload === workload.name));
-      return [
-        workload.name,
-        ...threads.map((n) => (
-          best(mine.filter((each) => each.threads === n)) / bound / n).toFixed(2)),
-        peer ? count(peer) : '-',
-        peer ? (best(mine) / peer).toFixed(1) : '-',
-      ];
-    }),
-  ]);
-}
-
-function printRates(ours, bare, peers) {
-  print('Training images a second, in the page with its views alive');
-  table([
-    ['', 'build', 'threads', 'training', 'by the clock'],
-    ...ours.map(({ workload, kind, threads, imagesPerSecond, wallImagesPerSecond }) => [
-      workload, kind, String(threads), count(imagesPerSecond), count(wallImagesPerSecond)]),
-  ]);
-  print('The same in a bare worker (fast build)');
-  table([
-    ['', 'threads', 'training', 'the page costs'],
-    ...bare.map(({ workload, threads, imagesPerSecond }) => {
-      const page = best(ours.filter((each) => each.workload === workload
-        && each.threads === threads && each.kind === 'fast'));
-      return [workload, String(threads), count(imagesPerSecond),
-        `${((1 - page / imagesPerSecond) * 100).toFixed(1)} %`];
-    }),
-  ]);
-  if (peers.length === 0) return;
-  print('Peers');
-  table([
-    ['', 'peer', 'page', 'images a second'],
-    ...peers.map(({ workload, peer, isolated, imagesPerSecond }) => [
-      workload, peer, isolated ? 'isolated' : 'plain',
-      imagesPerSecond ? count(imagesPerSecond) : 'did not run']),
-  ]);
-}
+/** @type {Record<string, (how: How) => Promise<any>>} */
+const MEASURE = {
+  memory: async (how) => (await each('memory', [how], measureMemory)).flat(),
+  kernels: (how) => each('kernels', [...KINDS], (kind) => measureProducts(kind, how)),
+  profile: (how) => each('profile', how.workloads, (workload) => (
+    measureProfile(workload, how))),
+  page: (how) => each('page', combine(how, KINDS), async ({ workload, item: kind, n }) => ({
+    workload: workload.name, kind, threads: n, ...await measurePage(workload, kind, n, how),
+  })),
+  bare: (how) => each('bare', combine(how, ['fast']), async ({ workload, n }) => ({
+    workload: workload.name, threads: n, ...await measureBare(workload, n, how),
+  })),
+  peers: async ({ workloads, seconds }) => {
+    await preparePeers();
+    const peers = /** @type {(keyof PEERS)[]} */ (Object.keys(PEERS));
+    const jobs = peers.flatMap((peer) => workloads.flatMap((workload) => (
+      [false, true].map((isolated) => ({ peer, workload, isolated })))));
+    return each('peers', jobs, async ({ peer, workload, isolated }) => {
+      const result = await measurePeer(peer, workload, isolated, seconds)
+        .catch((error) => ({ imagesPerSecond: null, error: error.message }));
+      return { peer, workload: workload.name, isolated, ...result };
+    });
+  },
+};
 
 async function main() {
   const how = readArguments(process.argv.slice(2));
-  if (!existsSync(DIST)) throw new Error('There is no site yet: npm run build makes it.');
-  const [{ model }] = os.cpus();
-  const cores = os.availableParallelism();
-  print(`${model.trim()}, ${cores} cores; load before: ${os.loadavg()[0].toFixed(1)}`);
-  const rooflines = await measureRooflines(how.flags);
-  print(`register-only multiply-add, one thread: ${rooflines.fast.toFixed(1)} GFLOP/s relaxed, `
-    + `${rooflines.exact.toFixed(1)} plain`);
-  print();
-  const ours = await measureOurs(how);
-  const bare = [];
-  for (const workload of how.workloads) {
-    for (const threads of how.threads) {
-      const result = await measureBare(workload, threads, how);
-      bare.push({ workload: workload.name, threads, ...result });
-    }
+  const needsSite = how.parts.includes('page') || how.parts.includes('bare');
+  if (needsSite && !existsSync(DIST)) {
+    throw new Error('There is no site yet: npm run build makes it.');
   }
-  const peers = how.peers ? await measurePeers(how) : [];
-  printRatios(how, ours, peers, rooflines);
-  printRates(ours, bare, peers);
-  const machine = { model, cores, load: os.loadavg()[0], flags: how.flags };
-  const all = { machine, rooflines, ours, bare, peers };
+  const machine = {
+    model: os.cpus()[0].model.trim(),
+    cores: os.availableParallelism(),
+    load: os.loadavg()[0],
+    flags: how.flags,
+  };
+  const rooflines = await measureRooflines(how);
+  printMachine(machine, rooflines);
+  /** @type {Record<string, any>} */
+  const results = {};
+  for (const part of how.parts) results[part] = await MEASURE[part](how);
+  const { memory = [], kernels = [], profile = [], page = [], bare = [], peers = [] } = results;
+  if (page.length) printRatios(how, page, peers, rooflines);
+  if (page.length) printPage(page);
+  if (bare.length) printBare(bare, page);
+  if (peers.length) printPeers(peers);
+  if (memory.length) printMemory(memory);
+  kernels.forEach(printProducts);
+  profile.forEach(printProfile);
+  const all = { machine, rooflines, ...results };
   writeFileSync(JSON_FILE, `${JSON.stringify(all, null, 1)}\n`);
-  print(`All figures: build/bench.json`);
+  process.stdout.write('All figures: build/bench.json\n');
 }
 
 await main();
