@@ -194,22 +194,21 @@ SIMD_INLINE uint32_t i32x4_bits(i32x4 mask) {
 #endif
 }
 
-/* How many of the sixteen bytes are not zero. */
-SIMD_INLINE uint32_t u8x16_count(u8x16 a) {
+/* Bit i: is byte i not zero? */
+SIMD_INLINE uint32_t u8x16_bits(u8x16 a) {
 #ifdef __wasm_simd128__
-    const v128_t zero = wasm_i8x16_eq((v128_t)a, wasm_i8x16_splat(0));
-    return 16 -
-           (uint32_t)__builtin_popcount((uint32_t)wasm_i8x16_bitmask(zero));
+    const v128_t found = wasm_i8x16_ne((v128_t)a, wasm_i8x16_splat(0));
+    return (uint32_t)wasm_i8x16_bitmask(found);
 #else
-    uint32_t count = 0;
-    for (int i = 0; i < 16; i++) count += a[i] != 0;
-    return count;
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < 16; i++) bits |= (uint32_t)(a[i] != 0) << i;
+    return bits;
 #endif
 }
 
 /* The lanes whose bit is set, moved to the front in order; what follows them
  * is not defined. */
-SIMD_INLINE i32x4 i32x4_compact(i32x4 a, uint32_t bits) {
+SIMD_INLINE f32x4 f32x4_compact(f32x4 a, uint32_t bits) {
 #ifdef __wasm_simd128__
 #define SIMD_LANE(i) 4 * (i), 4 * (i) + 1, 4 * (i) + 2, 4 * (i) + 3
 #define SIMD_LANES(i, j, k, l)                                                 \
@@ -223,9 +222,15 @@ SIMD_INLINE i32x4 i32x4_compact(i32x4 a, uint32_t bits) {
         SIMD_LANES(0, 1, 2, 3)};
 #undef SIMD_LANES
 #undef SIMD_LANE
-    return (i32x4)wasm_i8x16_swizzle((v128_t)a, wasm_v128_load(order[bits]));
+    const v128_t from = wasm_v128_load(order[bits]);
+#ifdef SOMA_RELAXED
+    typedef int8_t i8x16 __attribute__((vector_size(16)));
+    return (f32x4)__builtin_wasm_relaxed_swizzle_i8x16((i8x16)a, (i8x16)from);
 #else
-    i32x4 front = {0};
+    return (f32x4)wasm_i8x16_swizzle((v128_t)a, from);
+#endif
+#else
+    f32x4 front = {0};
     int count = 0;
     for (int i = 0; i < 4; i++)
         if (bits & (1u << i)) front[count++] = a[i];
@@ -233,18 +238,50 @@ SIMD_INLINE i32x4 i32x4_compact(i32x4 a, uint32_t bits) {
 #endif
 }
 
-/* Eight words to p: a0 b0 a1 b1 a2 b2 a3 b3. */
-SIMD_INLINE void i32x4_store_pairs(void *p, i32x4 a, i32x4 b) {
+/* Eight bytes of p, in that order (each 0 .. 7), as floats 0 .. 255. */
+SIMD_INLINE void f32x4_pick_bytes(const uint8_t *p, const uint8_t *order,
+                                  f32x4 picked[2]) {
 #ifdef __wasm_simd128__
-    const v128_t low = wasm_i32x4_shuffle((v128_t)a, (v128_t)b, 0, 4, 1, 5);
-    const v128_t high = wasm_i32x4_shuffle((v128_t)a, (v128_t)b, 2, 6, 3, 7);
-    memcpy(p, &low, sizeof low);
-    memcpy((char *)p + sizeof low, &high, sizeof high);
+    const v128_t bytes =
+        wasm_i8x16_swizzle(wasm_v128_load64_zero(p),
+                           wasm_v128_load64_zero(order));
+    const v128_t halves = wasm_u16x8_extend_low_u8x16(bytes);
+    const v128_t low = wasm_u32x4_extend_low_u16x8(halves);
+    const v128_t high = wasm_u32x4_extend_high_u16x8(halves);
+    picked[0] = (f32x4)wasm_f32x4_convert_i32x4(low);
+    picked[1] = (f32x4)wasm_f32x4_convert_i32x4(high);
 #else
-    for (int i = 0; i < 4; i++) {
-        const int32_t pair[2] = {a[i], b[i]};
-        memcpy((char *)p + 8 * i, pair, sizeof pair);
-    }
+    for (int i = 0; i < 8; i++) picked[i / 4][i % 4] = p[order[i]];
+#endif
+}
+
+/* p[i] = first + addend[i] for eight bytes. */
+SIMD_INLINE void u16x8_store_sum(uint16_t *p, uint32_t first,
+                                 const uint8_t *addend) {
+#ifdef __wasm_simd128__
+    const v128_t halves =
+        wasm_u16x8_extend_low_u8x16(wasm_v128_load64_zero(addend));
+    wasm_v128_store(p,
+                    wasm_i16x8_add(halves, wasm_i16x8_splat((int16_t)first)));
+#else
+    for (int i = 0; i < 8; i++) p[i] = (uint16_t)(first + addend[i]);
+#endif
+}
+
+/* Four numbers to p: first + i for every lane i whose bit is set, in order;
+ * what follows them is not defined. */
+SIMD_INLINE void u16x4_store_lanes(uint16_t *p, uint32_t first, uint32_t bits) {
+#ifdef __wasm_simd128__
+    static const uint16_t lanes[16][4] = {
+        {0}, {0}, {1}, {0, 1}, {2}, {0, 2}, {1, 2}, {0, 1, 2},
+        {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3},
+        {0, 1, 2, 3}};
+    const v128_t sum = wasm_i16x8_add(wasm_v128_load64_zero(lanes[bits]),
+                                      wasm_i16x8_splat((int16_t)first));
+    wasm_v128_store64_lane(p, sum, 0);
+#else
+    for (uint32_t i = 0; i < 4; i++)
+        if (bits & (1u << i)) *p++ = (uint16_t)(first + i);
 #endif
 }
 

@@ -2,8 +2,8 @@
  *
  * Method. A first pass counts: the non-zero elements of each sample and of
  * each input, so that both lists have their places before anything is written.
- * It has no branch that depends on the data. The second pass writes by_sample,
- * the third distributes it into by_input.
+ * It has no branch that depends on the data. The second pass writes each sample
+ * into by_sample and distributes it into by_input.
  */
 #include "kernels/sparse.h"
 
@@ -12,8 +12,40 @@
 /* Samples that the bytes of `tally` can count. */
 enum { TALLY_MAX = 255 };
 
+/* Bits that one mask holds, and masks that are looked at together. */
+enum { MASK_BITS = 8, MASKS_AT_ONCE = 64 };
+
 /* Fewer samples than this are listed once, by the caller. */
 enum { COPIES_FROM = 16 };
+
+/* Room for the masks of one sample. Those beyond the inputs stay zero. */
+static size_t masks_per_sample(const SparseBatch *batch) {
+    return size_round_up((size_t)batch->n_inputs, MASK_BITS * MASKS_AT_ONCE) /
+           MASK_BITS;
+}
+
+static uint8_t *masks_of(const SparseBatch *batch, const SparseCopy *copy,
+                         int n) {
+    return copy->masks + (size_t)n * masks_per_sample(batch);
+}
+
+/* orders[mask]: the numbers of the bits that are set, ascending; then zeros. */
+static void fill_orders(uint8_t *orders) {
+    memset(orders, 0, 256 * MASK_BITS);
+    for (uint32_t mask = 0; mask < 256; mask++) {
+        uint8_t *order = orders + MASK_BITS * mask;
+        for (uint8_t bit = 0; bit < MASK_BITS; bit++)
+            if (mask >> bit & 1) *order++ = bit;
+    }
+}
+
+static void bind_list(SparseList *list, Arena *arena, size_t n_starts,
+                      size_t capacity) {
+    const size_t overrun = 8; /* that many elements are written at a time */
+    list->start = arena_alloc(arena, n_starts, sizeof(uint32_t));
+    list->index = arena_alloc(arena, capacity + overrun, sizeof(uint16_t));
+    list->value = arena_floats(arena, capacity + overrun);
+}
 
 static void bind_copy(SparseCopy *copy, Arena *arena, const SparseBatch *batch,
                       SparseLists lists) {
@@ -21,42 +53,54 @@ static void bind_copy(SparseCopy *copy, Arena *arena, const SparseBatch *batch,
     const size_t n_inputs = (size_t)batch->n_inputs;
     const double elements = (double)max_samples * (double)n_inputs;
     const size_t capacity = (size_t)(elements * (double)batch->max_density);
-    copy->by_sample.start =
-        arena_alloc(arena, max_samples + 1, sizeof(uint32_t));
-    /* Four entries are written at a time. */
-    copy->by_sample.entries =
-        arena_alloc(arena, capacity + 4, sizeof(SparseEntry));
+    bind_list(&copy->by_sample, arena, max_samples + 1, capacity);
+    copy->masks = arena_alloc(arena, max_samples, masks_per_sample(batch));
     if (lists == SPARSE_BY_SAMPLE) return;
-    copy->by_input.start = arena_alloc(arena, n_inputs + 2, sizeof(uint32_t));
-    copy->by_input.entries = arena_alloc(arena, capacity, sizeof(SparseEntry));
+    bind_list(&copy->by_input, arena, n_inputs + 2, capacity);
     copy->tally = arena_alloc(arena, n_inputs, sizeof(uint8_t));
 }
 
 void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
                        int n_inputs, float max_density, SparseLists lists,
                        int max_copies) {
-    assert(max_samples >= 1 && n_inputs >= 1);
+    assert(max_samples >= 1 && max_samples <= SPARSE_INDEX_MAX);
+    assert(n_inputs >= 1 && n_inputs <= SPARSE_INDEX_MAX);
     assert(max_density > 0 && max_density <= 1);
     assert(max_copies >= 1 && max_copies <= POOL_THREADS_MAX);
     *batch = (SparseBatch){.max_samples = max_samples,
                            .n_inputs = n_inputs,
                            .max_copies = max_copies,
                            .max_density = max_density};
+    batch->orders = arena_alloc(arena, 256, MASK_BITS);
+    if (arena->base != NULL) fill_orders(batch->orders);
     for (int i = 0; i < max_copies; i++)
         bind_copy(&batch->copy[i], arena, batch, lists);
 }
 
 /* ==== Counting ========================================================== */
 
-/* Non-zero elements of one sample. */
-static uint32_t count_bytes(const uint8_t *pixels, size_t n) {
+/* Note the non-zero bytes of one sample, a bit for each, and count them by
+ * input as well: tally[i] += 1 (NULL: do not). Returns how many there are. */
+static uint32_t mark_bytes(const uint8_t *pixels, size_t n, uint8_t *masks,
+                           uint8_t *tally) {
     uint32_t count = 0;
     size_t i = 0;
-    for (; i + 16 <= n; i += 16) count += u8x16_count(u8x16_load(pixels + i));
-    for (; i < n; i++) count += pixels[i] != 0;
+    for (; i + 16 <= n; i += 16) {
+        const u8x16 found = (u8x16)(u8x16_load(pixels + i) != 0);
+        const uint16_t bits = (uint16_t)u8x16_bits(found);
+        memcpy(masks + i / 8, &bits, sizeof bits);
+        count += (uint32_t)__builtin_popcount(bits);
+        if (tally != NULL)
+            u8x16_store(tally + i, u8x16_load(tally + i) - found);
+    }
+    for (; i < n; i++) {
+        count += pixels[i] != 0;
+        if (tally != NULL) tally[i] = (uint8_t)(tally[i] + (pixels[i] != 0));
+    }
     return count;
 }
 
+/* Non-zero elements of one sample. */
 static uint32_t count_floats(const float *x, size_t n) {
     i32x4 counts = {0};
     size_t i = 0;
@@ -64,16 +108,6 @@ static uint32_t count_floats(const float *x, size_t n) {
     int32_t count = (counts[0] + counts[1]) + (counts[2] + counts[3]);
     for (; i < n; i++) count += x[i] != 0;
     return (uint32_t)count;
-}
-
-/* tally[i] += 1 where element i is not zero. */
-static void tally_bytes(const uint8_t *pixels, size_t n, uint8_t *tally) {
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        const u8x16 found = (u8x16)(u8x16_load(pixels + i) != 0);
-        u8x16_store(tally + i, u8x16_load(tally + i) - found);
-    }
-    for (; i < n; i++) tally[i] = (uint8_t)(tally[i] + (pixels[i] != 0));
 }
 
 /* counts[i] += 1 where element i is not zero. */
@@ -97,7 +131,7 @@ typedef struct Source {
     size_t stride;
 } Source;
 
-/* Where the inputs are counted: two places up, see place_by_input. */
+/* Where the inputs are counted: two places up, see open_inputs. */
 static uint32_t *input_counts(SparseCopy *copy) {
     return copy->by_input.start + 2;
 }
@@ -118,27 +152,30 @@ static void open_copy(SparseCopy *copy, size_t n_inputs, SparseLists lists) {
     memset(copy->tally, 0, n_inputs);
 }
 
-/* Sample n has that many entries. */
+/* Sample n has that many elements. */
 static void close_sample(SparseCopy *copy, int n, uint32_t count) {
     copy->n_entries += count;
     copy->by_sample.start[n + 1] = (uint32_t)copy->n_entries;
 }
 
-/* First pass: where everything goes. Inputs of floats are counted later, when
- * it is known that they are worth it. */
+/* First pass: where everything goes. */
 static void count_all(const Source *source, SparseCopy *copy) {
     const size_t n_inputs = (size_t)source->batch->n_inputs;
     const int n_samples = source->batch->n_samples;
+    const bool both = source->lists == SPARSE_BOTH;
     open_copy(copy, n_inputs, source->lists);
     for (int n = 0; n < n_samples; n++) {
         if (source->pixels == NULL) {
             const float *const row = source->rows + (size_t)n * source->stride;
             close_sample(copy, n, count_floats(row, n_inputs));
+            if (both) count_inputs(row, n_inputs, input_counts(copy));
             continue;
         }
-        close_sample(copy, n, count_bytes(source->pixels[n], n_inputs));
-        if (source->lists == SPARSE_BY_SAMPLE) continue;
-        tally_bytes(source->pixels[n], n_inputs, copy->tally);
+        close_sample(copy, n,
+                     mark_bytes(source->pixels[n], n_inputs,
+                                masks_of(source->batch, copy, n),
+                                both ? copy->tally : NULL));
+        if (!both) continue;
         if ((n + 1) % TALLY_MAX == 0 || n + 1 == n_samples)
             flush_tally(copy, n_inputs);
     }
@@ -151,95 +188,114 @@ static bool is_sparse(const SparseBatch *batch, const SparseCopy *copy) {
 
 /* ==== Writing =========================================================== */
 
+/* Where the next element of a list goes. */
+typedef struct Place {
+    uint16_t *index;
+    float *value;
+} Place;
+
 /* Four elements from input i on. All four are written, the non-zero ones in
  * front; returns where the next one goes: no branch to mispredict. */
-SIMD_INLINE SparseEntry *write_four(SparseEntry *entries, size_t i,
-                                    f32x4 value) {
-    const i32x4 lanes = {0, 1, 2, 3};
+SIMD_INLINE Place write_four(Place to, size_t i, f32x4 value) {
     const uint32_t mask = i32x4_bits(value != f32x4_zero());
-    const i32x4 index = i32x4_splat((int32_t)i) + lanes;
-    i32x4_store_pairs(entries, i32x4_compact(index, mask),
-                      i32x4_compact((i32x4)value, mask));
-    return entries + __builtin_popcount(mask);
+    const int count = __builtin_popcount(mask);
+    u16x4_store_lanes(to.index, (uint32_t)i, mask);
+    f32x4_store(to.value, f32x4_compact(value, mask));
+    return (Place){to.index + count, to.value + count};
 }
 
-static SparseEntry *write_one(SparseEntry *entries, size_t i, float value) {
-    if (value == 0) return entries;
-    *entries = (SparseEntry){(uint32_t)i, value};
-    return entries + 1;
+static Place write_one(Place to, size_t i, float value) {
+    if (value == 0) return to;
+    *to.index = (uint16_t)i;
+    *to.value = value;
+    return (Place){to.index + 1, to.value + 1};
 }
 
-/* Bit g: is any of the four bytes from 4·g on not zero? n is at most 256, a
- * multiple of 16. */
-SIMD_INLINE uint64_t used_groups(const uint8_t *pixels, size_t n) {
-    uint64_t groups = 0;
-    for (size_t i = 0; i < n; i += 16) {
-        const i32x4 used = i32x4_load(pixels + i) != i32x4_splat(0);
-        groups |= (uint64_t)i32x4_bits(used) << i / 4;
-    }
-    return groups;
+/* Bit g: is masks[g] not zero? 64 of them. */
+SIMD_INLINE uint64_t used_masks(const uint8_t *masks) {
+    uint64_t used = 0;
+    for (int g = 0; g < 64; g += 16)
+        used |= (uint64_t)u8x16_bits(u8x16_load(masks + g)) << g;
+    return used;
 }
 
-/* The non-zero bytes of one sample: from one used group to the next. */
-static void write_bytes(SparseEntry *entries, const uint8_t *pixels,
-                        size_t n_inputs, float scale) {
-    const f32x4 factor = f32x4_splat(scale);
+/* Eight bytes from input i on, in the same way. */
+SIMD_INLINE Place write_eight(Place to, size_t i, const uint8_t *pixels,
+                              uint32_t mask, const uint8_t *orders,
+                              f32x4 factor) {
+    const uint8_t *const order = orders + 8 * mask;
+    const int count = __builtin_popcount(mask);
+    f32x4 value[2];
+    f32x4_pick_bytes(pixels + i, order, value);
+    u16x8_store_sum(to.index, (uint32_t)i, order);
+    f32x4_store(to.value, value[0] * factor);
+    f32x4_store(to.value + 4, value[1] * factor);
+    return (Place){to.index + count, to.value + count};
+}
+
+/* The non-zero bytes of sample n: from one used mask to the next. */
+static void write_bytes(const Source *source, const SparseCopy *copy, int n,
+                        Place to) {
+    const uint8_t *const pixels = source->pixels[n];
+    const uint8_t *const masks = masks_of(source->batch, copy, n);
+    const size_t n_inputs = (size_t)source->batch->n_inputs;
     const size_t whole = n_inputs / 16 * 16;
-    for (size_t i = 0; i < whole; i += 256) {
-        uint64_t groups = used_groups(pixels + i, size_min(256, whole - i));
-        for (; groups != 0; groups &= groups - 1) {
-            const size_t at = i + 4 * (size_t)__builtin_ctzll(groups);
-            entries =
-                write_four(entries, at, f32x4_load_bytes(pixels + at) * factor);
+    const f32x4 factor = f32x4_splat(source->scale);
+    for (size_t first = 0; first < whole / 8; first += 64)
+        for (uint64_t used = used_masks(masks + first); used != 0;
+             used &= used - 1) {
+            const size_t at = first + (size_t)__builtin_ctzll(used);
+            to = write_eight(to, 8 * at, pixels, masks[at],
+                             source->batch->orders, factor);
         }
-    }
     for (size_t i = whole; i < n_inputs; i++)
-        entries = write_one(entries, i, (float)pixels[i] * scale);
+        to = write_one(to, i, (float)pixels[i] * source->scale);
 }
 
 /* The same for floats. */
-static void write_floats(SparseEntry *entries, const float *x,
-                         size_t n_inputs) {
+static void write_floats(Place to, const float *x, size_t n_inputs) {
     size_t i = 0;
-    for (; i + 4 <= n_inputs; i += 4)
-        entries = write_four(entries, i, f32x4_load(x + i));
-    for (; i < n_inputs; i++) entries = write_one(entries, i, x[i]);
+    for (; i + 4 <= n_inputs; i += 4) to = write_four(to, i, f32x4_load(x + i));
+    for (; i < n_inputs; i++) to = write_one(to, i, x[i]);
 }
 
-/* Order the entries by input. The running sum over the counts makes start[i+1]
- * the place where input i begins; placing moves it to where input i ends. */
-static void place_by_input(SparseCopy *copy, int n_inputs, int n_samples) {
-    uint32_t *const start = copy->by_input.start;
-    SparseEntry *const placed = copy->by_input.entries;
-    const SparseList *const list = &copy->by_sample;
+/* Make start[i+1] the place where input i begins; placing moves it to where
+ * input i ends. */
+static void open_inputs(uint32_t *start, int n_inputs) {
     for (int i = 2; i <= n_inputs; i++) start[i] += start[i - 1];
-    for (int n = 0; n < n_samples; n++) {
-        const SparseEntry *const end = list->entries + list->start[n + 1];
-        for (const SparseEntry *e = list->entries + list->start[n]; e < end;
-             e++)
-            placed[start[e->index + 1]++] =
-                (SparseEntry){(uint32_t)n, e->value};
+}
+
+/* Distribute the elements of sample n over the inputs. */
+static void place_by_input(SparseCopy *copy, int n) {
+    const SparseList *const from = &copy->by_sample, *const to =
+                                                         &copy->by_input;
+    uint32_t *const start = to->start;
+    const uint32_t end = from->start[n + 1];
+    for (uint32_t e = from->start[n]; e < end; e++) {
+        const uint32_t at = start[from->index[e] + 1]++;
+        to->index[at] = (uint16_t)n;
+        to->value[at] = from->value[e];
     }
 }
 
-/* Second pass: by_sample; third: by_input. */
+/* Second pass: each sample goes into by_sample, and while it is in the cache
+ * into by_input. */
 static void write_all(const Source *source, SparseCopy *copy) {
     const size_t n_inputs = (size_t)source->batch->n_inputs;
     const int n_samples = source->batch->n_samples;
+    const bool both = source->lists == SPARSE_BOTH;
+    if (both) open_inputs(copy->by_input.start, source->batch->n_inputs);
     for (int n = 0; n < n_samples; n++) {
-        SparseEntry *const entries =
-            copy->by_sample.entries + copy->by_sample.start[n];
-        if (source->pixels != NULL) {
-            write_bytes(entries, source->pixels[n], n_inputs, source->scale);
-            continue;
-        }
-        const float *const row = source->rows + (size_t)n * source->stride;
-        write_floats(entries, row, n_inputs);
-        if (source->lists == SPARSE_BOTH)
-            count_inputs(row, n_inputs, input_counts(copy));
+        const uint32_t at = copy->by_sample.start[n];
+        const Place to = {copy->by_sample.index + at,
+                          copy->by_sample.value + at};
+        if (source->pixels != NULL)
+            write_bytes(source, copy, n, to);
+        else
+            write_floats(to, source->rows + (size_t)n * source->stride,
+                         n_inputs);
+        if (both) place_by_input(copy, n);
     }
-    if (source->lists == SPARSE_BOTH)
-        place_by_input(copy, source->batch->n_inputs, n_samples);
 }
 
 /* ==== All copies ======================================================== */

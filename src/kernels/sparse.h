@@ -24,17 +24,16 @@
 #include "base/types.h"
 #include "kernels/gemm.h"
 
-/* One non-zero element: which row of the dense matrix, times what. */
-typedef struct SparseEntry {
-    uint32_t index;
-    float value;
-} SparseEntry;
-
-/* Rows of entries: row r is entries[start[r]] .. entries[start[r+1]-1]. */
+/* Rows of elements: row r has the places start[r] .. start[r+1]-1 of the two
+ * arrays. An element says which row of the dense matrix, times what. */
 typedef struct SparseList {
     uint32_t *start; /* n_rows + 1 */
-    SparseEntry *entries;
+    uint16_t *index;
+    float *value;
 } SparseList;
+
+/* Most samples, and most inputs, that an index can name. */
+enum { SPARSE_INDEX_MAX = 65536 };
 
 /* The lists as one thread has built them. */
 typedef struct SparseCopy {
@@ -42,6 +41,7 @@ typedef struct SparseCopy {
     SparseList by_sample; /* N rows */
     SparseList by_input;  /* I rows; only when both lists were asked for */
     uint8_t *tally;       /* [I], for counting */
+    uint8_t *masks;       /* a bit for each byte, see sparse.c */
 } SparseCopy;
 
 /* A batch as lists. Every thread may have a copy of its own, all with the same
@@ -55,6 +55,7 @@ typedef struct SparseBatch {
     int n_samples;     /* N of the batch at hand */
     size_t n_entries;  /* its non-zero elements */
     int n_copies;      /* 1, or one for each thread */
+    uint8_t *orders;   /* [256,8], see sparse.c */
     SparseCopy copy[POOL_THREADS_MAX];
 } SparseBatch;
 

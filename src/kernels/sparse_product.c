@@ -3,7 +3,8 @@
  * Method. Both walk a list with up to eight accumulators, one panel of a row of
  * the result, in registers:
  *
- *     acc = start;  for each entry (index, value):  acc += value · panel[index]
+ *     acc = start;  for each element (index, value):  acc += value ·
+ * panel[index]
  *
  * Forward, the panels are W's own. For the gradient, a task copies those of dy,
  * which are small. The work is cut at panels of the weights, and
@@ -28,7 +29,9 @@ static const int64_t THREADS_FROM = 200000;
 /* A panel of a row of the result is a list times a panel of n columns:
  * out = start + Σ value · panel[index], start NULL for zero. */
 typedef struct Chain {
-    const SparseEntry *entries, *end;
+    const uint16_t *index; /* [count] */
+    const float *value;    /* [count] */
+    size_t count;
     const float *panel; /* [any,n] */
     size_t n;
     const float *start;
@@ -44,7 +47,7 @@ SIMD_INLINE void add_row(const float *row, const float *value, int nv,
 }
 
 /* 4·nv columns from `column`, all accumulators in registers; `n` is chain->n.
- * Two entries at a time: engines look for interruptions in every round of a
+ * Two elements at a time: engines look for interruptions in every round of a
  * loop, and a quarter of the time goes into that with one. */
 SIMD_INLINE void run_columns(const Chain *chain, size_t column, int nv,
                              size_t n) {
@@ -54,12 +57,13 @@ SIMD_INLINE void run_columns(const Chain *chain, size_t column, int nv,
                      ? f32x4_load(chain->start + column + 4 * v)
                      : f32x4_zero();
     const float *const panel = chain->panel + column;
-    const SparseEntry *e = chain->entries;
-    for (; e + 1 < chain->end; e += 2) {
-        add_row(panel + e[0].index * n, &e[0].value, nv, acc);
-        add_row(panel + e[1].index * n, &e[1].value, nv, acc);
+    const uint16_t *index = chain->index;
+    const float *value = chain->value, *const end = value + chain->count;
+    for (; value + 1 < end; index += 2, value += 2) {
+        add_row(panel + index[0] * n, value, nv, acc);
+        add_row(panel + index[1] * n, value + 1, nv, acc);
     }
-    if (e < chain->end) add_row(panel + e->index * n, &e->value, nv, acc);
+    if (value < end) add_row(panel + *index * n, value, nv, acc);
     for (int v = 0; v < nv; v++)
         f32x4_store(chain->out + column + 4 * v, acc[v]);
 }
@@ -80,9 +84,9 @@ static void run_tail(const Chain *chain, size_t column, size_t count) {
     f32x4 acc = f32x4_zero();
     if (chain->start != NULL)
         acc = load_end(chain->start + first, whole, count);
-    for (const SparseEntry *e = chain->entries; e < chain->end; e++) {
-        const float *const row = panel + e->index * chain->n;
-        acc = f32x4_madd(f32x4_load_splat(&e->value),
+    for (size_t e = 0; e < chain->count; e++) {
+        const float *const row = panel + chain->index[e] * chain->n;
+        acc = f32x4_madd(f32x4_load_splat(chain->value + e),
                          load_end(row, whole, count), acc);
     }
     f32x4_store(lane, acc);
@@ -179,8 +183,10 @@ static void run_rows(const SparseJob *job, const SparseList *list, int first,
                      int end, const float *panel, size_t n, const float *bias,
                      float *out, size_t stride) {
     for (int r = first; r < end; r++, out += stride) {
-        const Chain chain = {.entries = list->entries + list->start[r],
-                             .end = list->entries + list->start[r + 1],
+        const uint32_t from = list->start[r];
+        const Chain chain = {.index = list->index + from,
+                             .value = list->value + from,
+                             .count = list->start[r + 1] - from,
                              .panel = panel,
                              .n = n,
                              .start = job->accumulate ? out : bias,

@@ -88,13 +88,13 @@ static void check_list(const Images *t, bool by_input) {
     assert_int_equal(list.start[n_rows], t->batch.n_entries);
     for (uint32_t row = 0; row < (uint32_t)n_rows; row++)
         for (uint32_t e = list.start[row]; e < list.start[row + 1]; e++) {
-            const uint32_t index = list.entries[e].index;
-            assert_true(list.entries[e].value != 0);
+            const uint32_t index = list.index[e];
+            assert_true(list.value[e] != 0);
             if (e > list.start[row])
-                assert_true(list.entries[e - 1].index < index);
+                assert_true(list.index[e - 1] < index);
             const uint32_t n = by_input ? index : row;
             const uint32_t i = by_input ? row : index;
-            rebuilt[n * (uint32_t)t->n_inputs + i] = list.entries[e].value;
+            rebuilt[n * (uint32_t)t->n_inputs + i] = list.value[e];
         }
     reference_assert_same_bits(count, rebuilt, t->dense);
     free(rebuilt);
