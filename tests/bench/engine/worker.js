@@ -13,6 +13,9 @@ import { measureProfile } from './profile.js';
 
 const IMAGES = 60_000;
 
+/** Until then the helper threads run; before, the caller does everything alone. */
+const HELPERS_MS = 500;
+
 /** @type {Core} */
 let core;
 /** @type {{threads: number, pool: number}[]} all alive at once, idle ones asleep */
@@ -29,6 +32,7 @@ async function open({ build, threads }) {
   core = new Core(engine.functions, engine.memory);
   pools = threads.map((/** @type {number} */ n) => (
     { threads: n, pool: core.created('soma_pool_create', n) }));
+  await new Promise((resolve) => { setTimeout(resolve, HELPERS_MS); });
 }
 
 async function loadImages() {
