@@ -42,12 +42,13 @@ static bool looks_for_zeros(const Layer *layer) {
            layer->out.channels >= SPARSE_FROM;
 }
 
-static void dense_bind(Layer *layer, Arena *arena, int max_rows) {
+static void dense_bind(Layer *layer, Arena *arena, int max_rows,
+                       int n_threads) {
     if (!looks_for_zeros(layer)) return;
     sparse_batch_bind(&layer->lists[0], arena, max_rows, inputs_of(layer),
-                      MAX_DENSITY, SPARSE_BOTH, 1);
+                      MAX_DENSITY, SPARSE_BOTH, n_threads);
     sparse_batch_bind(&layer->lists[1], arena, max_rows, layer->out.channels,
-                      MAX_DENSITY, SPARSE_BY_SAMPLE, 1);
+                      MAX_DENSITY, SPARSE_BY_SAMPLE, n_threads);
 }
 
 /* x as lists: those of the input stage, or this layer's own. NULL when x is

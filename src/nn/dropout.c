@@ -22,7 +22,9 @@ static Status dropout_configure(Layer *layer, Fault *fault) {
     return STATUS_OK;
 }
 
-static void dropout_bind(Layer *layer, Arena *arena, int max_rows) {
+static void dropout_bind(Layer *layer, Arena *arena, int max_rows,
+                         int n_threads) {
+    (void)n_threads;
     layer->cache[0] =
         arena_alloc(arena, (size_t)max_rows,
                     shape_size(layer->out) * sizeof(float));

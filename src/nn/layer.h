@@ -107,9 +107,9 @@ typedef struct LayerKind {
      * `in` is known. Allocates nothing. */
     Status (*configure)(Layer *layer, Fault *fault);
 
-    /* Room for caches and workspace of up to max_rows rows. NULL: none. Runs
-     * twice (arena.h). */
-    void (*bind)(Layer *layer, Arena *arena, int max_rows);
+    /* Room for caches and workspace of up to max_rows rows on up to n_threads
+     * threads. NULL: none. Runs twice (arena.h). */
+    void (*bind)(Layer *layer, Arena *arena, int max_rows, int n_threads);
 
     /* y[N,O] from x[N,I]. For the first layer x is NULL when the input is
      * sparse (only kinds with reads_sparse are given that). */

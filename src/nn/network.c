@@ -128,7 +128,7 @@ void network_bind(Network *network, Arena *arena, int max_rows, int n_threads,
         network->outputs[i] = arena_alloc(arena, rows, width * sizeof(float));
         widest = size_max(widest, width);
         if (layer->kind->bind != NULL)
-            layer->kind->bind(layer, arena, max_rows);
+            layer->kind->bind(layer, arena, max_rows, n_threads);
     }
     for (int i = 0; i < 2; i++)
         network->errors[i] =

@@ -74,7 +74,9 @@ static Status batchnorm_configure(Layer *layer, Fault *fault) {
     return STATUS_OK;
 }
 
-static void batchnorm_bind(Layer *layer, Arena *arena, int max_rows) {
+static void batchnorm_bind(Layer *layer, Arena *arena, int max_rows,
+                           int n_threads) {
+    (void)n_threads;
     (void)max_rows;
     for (int i = 0; i < 3; i++)
         layer->cache[i] = arena_floats(arena, (size_t)layer->in.channels);
@@ -213,7 +215,9 @@ static Status layernorm_configure(Layer *layer, Fault *fault) {
     return STATUS_OK;
 }
 
-static void layernorm_bind(Layer *layer, Arena *arena, int max_rows) {
+static void layernorm_bind(Layer *layer, Arena *arena, int max_rows,
+                           int n_threads) {
+    (void)n_threads;
     const size_t rows = (size_t)max_rows;
     layer->cache[0] =
         arena_alloc(arena, rows, shape_size(layer->in) * sizeof(float));
