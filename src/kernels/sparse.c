@@ -1,9 +1,11 @@
 /* Building the lists; the products are in sparse_product.c.
  *
- * Method. A first pass counts: the non-zero elements of each sample and of
- * each input, so that both lists have their places before anything is written.
- * It has no branch that depends on the data. The second pass writes each sample
- * into by_sample and distributes it into by_input.
+ * Method. Each thread takes a part of the samples. It counts first: the
+ * non-zero elements of each sample and of each input, so that everything has
+ * its place before anything is written, and without a branch that depends on
+ * the data. Then it writes its samples into by_sample, which has a region for
+ * every part. When all parts are there, each thread adds up their counts and
+ * distributes all samples, in order, into a by_input of its own.
  */
 #include "kernels/sparse.h"
 
@@ -15,8 +17,11 @@ enum { TALLY_MAX = 255 };
 /* Bits that one mask holds, and masks that are looked at together. */
 enum { MASK_BITS = 8, MASKS_AT_ONCE = 64 };
 
-/* Fewer samples than this are listed once, by the caller. */
-enum { COPIES_FROM = 16 };
+/* Fewer samples than this are listed by the caller alone. */
+enum { THREADS_FROM = 16 };
+
+/* Elements are written eight at a time: so many may follow the last one. */
+enum { OVERRUN = 8 };
 
 /* Room for the masks of one sample. Those beyond the inputs stay zero. */
 static size_t masks_per_sample(const SparseBatch *batch) {
@@ -24,9 +29,8 @@ static size_t masks_per_sample(const SparseBatch *batch) {
            MASK_BITS;
 }
 
-static uint8_t *masks_of(const SparseBatch *batch, const SparseCopy *copy,
-                         int n) {
-    return copy->masks + (size_t)n * masks_per_sample(batch);
+static uint8_t *masks_of(const SparseBatch *batch, int n) {
+    return batch->masks + (size_t)n * masks_per_sample(batch);
 }
 
 /* orders[mask]: the numbers of the bits that are set, ascending; then zeros. */
@@ -39,42 +43,54 @@ static void fill_orders(uint8_t *orders) {
     }
 }
 
-static void bind_list(SparseList *list, Arena *arena, size_t n_starts,
-                      size_t capacity) {
-    const size_t overrun = 8; /* that many elements are written at a time */
-    list->start = arena_alloc(arena, n_starts, sizeof(uint32_t));
-    list->index = arena_alloc(arena, capacity + overrun, sizeof(uint16_t));
-    list->value = arena_floats(arena, capacity + overrun);
+/* How many elements `n_samples` samples may have. */
+static size_t room_for(const SparseBatch *batch, int n_samples) {
+    const double elements = (double)n_samples * batch->n_inputs;
+    return (size_t)(elements * (double)batch->max_density);
 }
 
-static void bind_copy(SparseCopy *copy, Arena *arena, const SparseBatch *batch,
-                      SparseLists lists) {
-    const size_t max_samples = (size_t)batch->max_samples;
+/* Places for a list's elements, with an overrun for each part. */
+static void bind_elements(SparseList *list, Arena *arena,
+                          const SparseBatch *batch) {
+    const size_t capacity = room_for(batch, batch->max_samples) +
+                            (size_t)batch->max_threads * OVERRUN;
+    list->index = arena_alloc(arena, capacity, sizeof(uint16_t));
+    list->value = arena_floats(arena, capacity);
+}
+
+/* by_input's starts and ends are neighbours in one array: an input ends where
+ * the next one starts. */
+static void bind_by_input(SparseBatch *batch, Arena *arena, int thread) {
     const size_t n_inputs = (size_t)batch->n_inputs;
-    const double elements = (double)max_samples * (double)n_inputs;
-    const size_t capacity = (size_t)(elements * (double)batch->max_density);
-    bind_list(&copy->by_sample, arena, max_samples + 1, capacity);
-    copy->masks = arena_alloc(arena, max_samples, masks_per_sample(batch));
-    if (lists == SPARSE_BY_SAMPLE) return;
-    bind_list(&copy->by_input, arena, n_inputs + 2, capacity);
-    copy->tally = arena_alloc(arena, n_inputs, sizeof(uint8_t));
+    SparsePart *const part = &batch->part[thread];
+    SparseList *const list = &batch->by_input[thread];
+    part->counts = arena_alloc(arena, n_inputs, sizeof(uint32_t));
+    part->tally = arena_alloc(arena, n_inputs, sizeof(uint8_t));
+    list->start = arena_alloc(arena, n_inputs + 1, sizeof(uint32_t));
+    if (list->start != NULL) list->end = list->start + 1;
+    bind_elements(list, arena, batch);
 }
 
 void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
                        int n_inputs, float max_density, SparseLists lists,
-                       int max_copies) {
+                       int max_threads) {
     assert(max_samples >= 1 && max_samples <= SPARSE_INDEX_MAX);
     assert(n_inputs >= 1 && n_inputs <= SPARSE_INDEX_MAX);
     assert(max_density > 0 && max_density <= 1);
-    assert(max_copies >= 1 && max_copies <= POOL_THREADS_MAX);
+    assert(max_threads >= 1 && max_threads <= POOL_THREADS_MAX);
     *batch = (SparseBatch){.max_samples = max_samples,
                            .n_inputs = n_inputs,
-                           .max_copies = max_copies,
+                           .max_threads = max_threads,
                            .max_density = max_density};
+    const size_t samples = (size_t)max_samples;
     batch->orders = arena_alloc(arena, 256, MASK_BITS);
-    if (arena->base != NULL) fill_orders(batch->orders);
-    for (int i = 0; i < max_copies; i++)
-        bind_copy(&batch->copy[i], arena, batch, lists);
+    if (batch->orders != NULL) fill_orders(batch->orders);
+    batch->masks = arena_alloc(arena, samples, masks_per_sample(batch));
+    batch->by_sample.start = arena_alloc(arena, samples, sizeof(uint32_t));
+    batch->by_sample.end = arena_alloc(arena, samples, sizeof(uint32_t));
+    bind_elements(&batch->by_sample, arena, batch);
+    for (int i = 0; i < max_threads && lists == SPARSE_BOTH; i++)
+        bind_by_input(batch, arena, i);
 }
 
 /* ==== Counting ========================================================== */
@@ -121,7 +137,7 @@ static void count_inputs(const float *x, size_t n, uint32_t *counts) {
     for (; i < n; i++) counts[i] += x[i] != 0;
 }
 
-/* What is listed, and how: every copy the same way. */
+/* What is listed, and how. */
 typedef struct Source {
     SparseBatch *batch;
     SparseLists lists;
@@ -131,59 +147,55 @@ typedef struct Source {
     size_t stride;
 } Source;
 
-/* Where the inputs are counted: two places up, see open_inputs. */
-static uint32_t *input_counts(SparseCopy *copy) {
-    return copy->by_input.start + 2;
+static const float *row_of(const Source *source, int n) {
+    return source->rows + (size_t)n * source->stride;
 }
 
 /* counts[i] += tally[i], and tally starts again. */
-static void flush_tally(SparseCopy *copy, size_t n_inputs) {
-    uint32_t *const counts = input_counts(copy);
-    for (size_t i = 0; i < n_inputs; i++) counts[i] += copy->tally[i];
-    memset(copy->tally, 0, n_inputs);
+static void flush_tally(const SparsePart *part, size_t n_inputs) {
+    for (size_t i = 0; i < n_inputs; i++) part->counts[i] += part->tally[i];
+    memset(part->tally, 0, n_inputs);
 }
 
-static void open_copy(SparseCopy *copy, size_t n_inputs, SparseLists lists) {
-    copy->n_entries = 0;
-    copy->by_sample.start[0] = 0;
-    if (lists == SPARSE_BY_SAMPLE) return;
-    assert(copy->by_input.start != NULL);
-    memset(copy->by_input.start, 0, (n_inputs + 2) * sizeof(uint32_t));
-    memset(copy->tally, 0, n_inputs);
-}
-
-/* Sample n has that many elements. */
-static void close_sample(SparseCopy *copy, int n, uint32_t count) {
-    copy->n_entries += count;
-    copy->by_sample.start[n + 1] = (uint32_t)copy->n_entries;
-}
-
-/* First pass: where everything goes. */
-static void count_all(const Source *source, SparseCopy *copy) {
+/* Read a byte of every cache line. Images lie at random places, far from any
+ * cache: a loop that does nothing else has many of them on their way at once,
+ * and the counting that follows has not. */
+static void fetch_images(const Source *source, const SparsePart *part) {
     const size_t n_inputs = (size_t)source->batch->n_inputs;
-    const int n_samples = source->batch->n_samples;
-    const bool both = source->lists == SPARSE_BOTH;
-    open_copy(copy, n_inputs, source->lists);
-    for (int n = 0; n < n_samples; n++) {
-        if (source->pixels == NULL) {
-            const float *const row = source->rows + (size_t)n * source->stride;
-            close_sample(copy, n, count_floats(row, n_inputs));
-            if (both) count_inputs(row, n_inputs, input_counts(copy));
-            continue;
-        }
-        close_sample(copy, n,
-                     mark_bytes(source->pixels[n], n_inputs,
-                                masks_of(source->batch, copy, n),
-                                both ? copy->tally : NULL));
-        if (!both) continue;
-        if ((n + 1) % TALLY_MAX == 0 || n + 1 == n_samples)
-            flush_tally(copy, n_inputs);
+    for (int n = part->first; n < part->end; n++) {
+        const volatile uint8_t *const pixels = source->pixels[n];
+        for (size_t i = 0; i < n_inputs; i += CACHE_LINE) (void)pixels[i];
     }
 }
 
-static bool is_sparse(const SparseBatch *batch, const SparseCopy *copy) {
-    const double elements = (double)batch->n_samples * batch->n_inputs;
-    return (double)copy->n_entries <= elements * (double)batch->max_density;
+/* Count sample n, and by input as well if both lists are wanted. */
+static uint32_t count_sample(const Source *source, SparsePart *part, int n) {
+    const size_t n_inputs = (size_t)source->batch->n_inputs;
+    const bool both = source->lists == SPARSE_BOTH;
+    if (source->pixels == NULL) {
+        if (both) count_inputs(row_of(source, n), n_inputs, part->counts);
+        return count_floats(row_of(source, n), n_inputs);
+    }
+    const uint32_t count =
+        mark_bytes(source->pixels[n], n_inputs, masks_of(source->batch, n),
+                   both ? part->tally : NULL);
+    const bool full = (n - part->first + 1) % TALLY_MAX == 0;
+    if (both && (full || n + 1 == part->end)) flush_tally(part, n_inputs);
+    return count;
+}
+
+/* Where everything of a part goes; in by_sample, from `at` on. */
+static void count_part(const Source *source, SparsePart *part, size_t at) {
+    const SparseList *const list = &source->batch->by_sample;
+    if (source->lists == SPARSE_BOTH)
+        memset(part->counts, 0,
+               (size_t)source->batch->n_inputs * sizeof(uint32_t));
+    part->n_entries = 0;
+    for (int n = part->first; n < part->end; n++) {
+        list->start[n] = (uint32_t)(at + part->n_entries);
+        part->n_entries += count_sample(source, part, n);
+        list->end[n] = (uint32_t)(at + part->n_entries);
+    }
 }
 
 /* ==== Writing =========================================================== */
@@ -234,19 +246,18 @@ SIMD_INLINE Place write_eight(Place to, size_t i, const uint8_t *pixels,
 }
 
 /* The non-zero bytes of sample n: from one used mask to the next. */
-static void write_bytes(const Source *source, const SparseCopy *copy, int n,
-                        Place to) {
+static void write_bytes(const Source *source, int n, Place to) {
     const uint8_t *const pixels = source->pixels[n];
-    const uint8_t *const masks = masks_of(source->batch, copy, n);
+    const uint8_t *const masks = masks_of(source->batch, n);
     const size_t n_inputs = (size_t)source->batch->n_inputs;
     const size_t whole = n_inputs / 16 * 16;
+    const uint8_t *const orders = source->batch->orders;
     const f32x4 factor = f32x4_splat(source->scale);
     for (size_t first = 0; first < whole / 8; first += 64)
         for (uint64_t used = used_masks(masks + first); used != 0;
              used &= used - 1) {
             const size_t at = first + (size_t)__builtin_ctzll(used);
-            to = write_eight(to, 8 * at, pixels, masks[at],
-                             source->batch->orders, factor);
+            to = write_eight(to, 8 * at, pixels, masks[at], orders, factor);
         }
     for (size_t i = whole; i < n_inputs; i++)
         to = write_one(to, i, (float)pixels[i] * source->scale);
@@ -259,80 +270,96 @@ static void write_floats(Place to, const float *x, size_t n_inputs) {
     for (; i < n_inputs; i++) to = write_one(to, i, x[i]);
 }
 
-/* Make start[i+1] the place where input i begins; placing moves it to where
- * input i ends. */
-static void open_inputs(uint32_t *start, int n_inputs) {
-    for (int i = 2; i <= n_inputs; i++) start[i] += start[i - 1];
+static void write_sample(const Source *source, int n) {
+    const SparseList *const list = &source->batch->by_sample;
+    const Place to = {list->index + list->start[n],
+                      list->value + list->start[n]};
+    if (source->pixels != NULL)
+        write_bytes(source, n, to);
+    else
+        write_floats(to, row_of(source, n), (size_t)source->batch->n_inputs);
 }
 
-/* Distribute the elements of sample n over the inputs. */
-static void place_by_input(SparseCopy *copy, int n) {
-    const SparseList *const from = &copy->by_sample, *const to =
-                                                         &copy->by_input;
-    uint32_t *const start = to->start;
-    const uint32_t end = from->start[n + 1];
-    for (uint32_t e = from->start[n]; e < end; e++) {
-        const uint32_t at = start[from->index[e] + 1]++;
-        to->index[at] = (uint16_t)n;
-        to->value[at] = from->value[e];
-    }
-}
-
-/* Second pass: each sample goes into by_sample, and while it is in the cache
- * into by_input. */
-static void write_all(const Source *source, SparseCopy *copy) {
-    const size_t n_inputs = (size_t)source->batch->n_inputs;
-    const int n_samples = source->batch->n_samples;
-    const bool both = source->lists == SPARSE_BOTH;
-    if (both) open_inputs(copy->by_input.start, source->batch->n_inputs);
-    for (int n = 0; n < n_samples; n++) {
-        const uint32_t at = copy->by_sample.start[n];
-        const Place to = {copy->by_sample.index + at,
-                          copy->by_sample.value + at};
-        if (source->pixels != NULL)
-            write_bytes(source, copy, n, to);
-        else
-            write_floats(to, source->rows + (size_t)n * source->stride,
-                         n_inputs);
-        if (both) place_by_input(copy, n);
-    }
-}
-
-/* ==== All copies ======================================================== */
-
-/* Read a byte of every cache line. Images lie at random places, far from any
- * cache: a loop that does nothing else has many of them on their way at once,
- * and the counting that follows has not. */
-static void fetch_images(const Source *source) {
-    const size_t n_inputs = (size_t)source->batch->n_inputs;
-    for (int n = 0; n < source->batch->n_samples; n++) {
-        const volatile uint8_t *const pixels = source->pixels[n];
-        for (size_t i = 0; i < n_inputs; i += CACHE_LINE) (void)pixels[i];
-    }
-}
-
-static void build_copy(void *context, int task) {
+/* Everything that one thread does for its own samples. */
+static void list_part(void *context, int task) {
     const Source *const source = context;
-    SparseCopy *const copy = &source->batch->copy[task];
-    if (source->pixels != NULL) fetch_images(source);
-    count_all(source, copy);
-    if (is_sparse(source->batch, copy)) write_all(source, copy);
+    const SparseBatch *const batch = source->batch;
+    SparsePart *const part = &source->batch->part[task];
+    if (source->pixels != NULL) fetch_images(source, part);
+    count_part(source, part,
+               room_for(batch, part->first) + (size_t)task * OVERRUN);
+    part->fits = part->n_entries <= room_for(batch, part->end - part->first);
+    for (int n = part->first; n < part->end && part->fits; n++)
+        write_sample(source, n);
+}
+
+/* ==== by_input ========================================================== */
+
+/* end[i] = the place where input i begins; placing moves it to where it ends.
+ */
+static void open_inputs(const SparseBatch *batch, const SparseList *list) {
+    uint32_t sum = 0;
+    list->start[0] = 0;
+    for (int i = 0; i < batch->n_inputs; i++) {
+        list->end[i] = sum;
+        for (int p = 0; p < batch->n_threads; p++)
+            sum += batch->part[p].counts[i];
+    }
+}
+
+/* Distribute the elements of all samples over the inputs. */
+static void list_by_input(void *context, int task) {
+    const Source *const source = context;
+    const SparseBatch *const batch = source->batch;
+    const SparseList from = batch->by_sample, to = batch->by_input[task];
+    open_inputs(batch, &to);
+    for (int n = 0; n < batch->n_samples; n++) {
+        const uint32_t end = from.end[n];
+        for (uint32_t e = from.start[n]; e < end; e++) {
+            const uint32_t at = to.end[from.index[e]]++;
+            to.index[at] = (uint16_t)n;
+            to.value[at] = from.value[e];
+        }
+    }
+}
+
+/* ==== Both ============================================================== */
+
+static void run(Pool *pool, int n_tasks, PoolTask *task, Source *source) {
+    if (n_tasks == 1)
+        task(source, 0);
+    else
+        pool_run(pool, n_tasks, task, source);
+}
+
+/* Cut the samples into a part for each of the threads. */
+static void cut_parts(SparseBatch *batch, int n_threads) {
+    batch->n_threads = n_threads;
+    for (int p = 0; p < n_threads; p++) {
+        batch->part[p].first = batch->n_samples * p / n_threads;
+        batch->part[p].end = batch->n_samples * (p + 1) / n_threads;
+    }
 }
 
 static bool build(Pool *pool, Source *source, int n_samples) {
     SparseBatch *const batch = source->batch;
     assert(n_samples >= 0 && n_samples <= batch->max_samples);
-    const bool many = pool != NULL && n_samples >= COPIES_FROM;
+    const int n_threads =
+        pool != NULL && n_samples >= THREADS_FROM ? pool_threads(pool) : 1;
     batch->n_samples = n_samples;
-    batch->n_copies = many && batch->max_copies >= pool_threads(pool)
-                          ? pool_threads(pool)
-                          : 1;
-    if (batch->n_copies == 1)
-        build_copy(source, 0);
-    else
-        pool_run(pool, batch->n_copies, build_copy, source);
-    batch->n_entries = batch->copy[0].n_entries;
-    return is_sparse(batch, &batch->copy[0]);
+    cut_parts(batch, n_threads <= batch->max_threads ? n_threads : 1);
+    run(pool, batch->n_threads, list_part, source);
+    bool fits = true;
+    batch->n_entries = 0;
+    for (int p = 0; p < batch->n_threads; p++) {
+        fits = fits && batch->part[p].fits;
+        batch->n_entries += batch->part[p].n_entries;
+    }
+    if (fits && source->lists == SPARSE_BOTH) {
+        assert(batch->by_input[0].start != NULL);
+        run(pool, batch->n_threads, list_by_input, source);
+    }
+    return fits;
 }
 
 bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,

@@ -5,8 +5,8 @@
  * two lists of its non-zero elements, one ordered by sample (for x·W), one by
  * input (for the weight gradient xᵀ·dy):
  *
- *     by_sample   start[n] .. start[n+1]-1:  (input,  value), inputs ascending
- *     by_input    start[i] .. start[i+1]-1:  (sample, value), samples ascending
+ *     by_sample   start[n] .. end[n]-1:  (input,  value), inputs ascending
+ *     by_input    start[i] .. end[i]-1:  (sample, value), samples ascending
  *
  * Both products are then the same loop: 32 columns of a row of the result are a
  * chain over a list, value times a row of a panel (panels.h), in registers. The
@@ -24,10 +24,10 @@
 #include "base/types.h"
 #include "kernels/gemm.h"
 
-/* Rows of elements: row r has the places start[r] .. start[r+1]-1 of the two
+/* Rows of elements: row r has the places start[r] .. end[r]-1 of the two
  * arrays. An element says which row of the dense matrix, times what. */
 typedef struct SparseList {
-    uint32_t *start; /* n_rows + 1 */
+    uint32_t *start, *end; /* [rows] */
     uint16_t *index;
     float *value;
 } SparseList;
@@ -35,28 +35,32 @@ typedef struct SparseList {
 /* Most samples, and most inputs, that an index can name. */
 enum { SPARSE_INDEX_MAX = 65536 };
 
-/* The lists as one thread has built them. */
-typedef struct SparseCopy {
-    size_t n_entries;
-    SparseList by_sample; /* N rows */
-    SparseList by_input;  /* I rows; only when both lists were asked for */
-    uint8_t *tally;       /* [I], for counting */
-    uint8_t *masks;       /* a bit for each byte, see sparse.c */
-} SparseCopy;
+/* Some of the samples, which one thread lists. */
+typedef struct SparsePart {
+    int first, end;   /* samples */
+    size_t n_entries; /* their non-zero elements */
+    bool fits;        /* no more of them than the bound density allows */
+    uint32_t *counts; /* [I], of each input's non-zero elements */
+    uint8_t *tally;   /* [I], for counting */
+} SparsePart;
 
-/* A batch as lists. Every thread may have a copy of its own, all with the same
- * content: each reads all of it in every product, and building it takes no
- * longer than fetching it from another core's cache. */
+/* A batch as lists. Threads share the work of by_sample, a part of the samples
+ * each. by_input every one of them makes for itself: it reads all of it in the
+ * product, and making it takes no longer than fetching it from another core's
+ * cache. */
 typedef struct SparseBatch {
     int max_samples;   /* as bound */
     int n_inputs;      /* I, as bound */
-    int max_copies;    /* as bound */
+    int max_threads;   /* as bound */
     float max_density; /* as bound */
     int n_samples;     /* N of the batch at hand */
     size_t n_entries;  /* its non-zero elements */
-    int n_copies;      /* 1, or one for each thread */
-    uint8_t *orders;   /* [256,8], see sparse.c */
-    SparseCopy copy[POOL_THREADS_MAX];
+    int n_threads;     /* that made it: as many parts, and copies of by_input */
+    SparsePart part[POOL_THREADS_MAX];
+    SparseList by_sample;                  /* N rows */
+    SparseList by_input[POOL_THREADS_MAX]; /* I rows; when asked for */
+    uint8_t *masks;                        /* a bit for each byte, */
+    uint8_t *orders;                       /* [256,8]: see sparse.c */
 } SparseBatch;
 
 /* Which lists to build. */
@@ -64,18 +68,19 @@ typedef enum SparseLists { SPARSE_BY_SAMPLE, SPARSE_BOTH } SparseLists;
 
 /* Take the memory for batches of up to `max_samples` x `n_inputs` with at most
  * `max_density` (0..1] of the elements non-zero from the arena (measure or
- * bind), in up to `max_copies` copies (1 .. POOL_THREADS_MAX). With
+ * bind), made by up to `max_threads` threads (1 .. POOL_THREADS_MAX). With
  * SPARSE_BY_SAMPLE the other list can never be built. */
 void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
                        int n_inputs, float max_density, SparseLists lists,
-                       int max_copies);
+                       int max_threads);
 
 /* Build the lists from bytes: sample n is pixels[n][0 .. I-1], its value
  * (float)byte · scale (scale != 0). 0 <= n_samples <= max_samples. Returns
- * false, with the lists unusable, when a larger share of the elements is
- * non-zero than the bound density: then the dense product is the faster one.
- * `pool` may be NULL. Cost: one pass over the bytes, plus a few cycles per
- * non-zero and list, on each thread at the same time. */
+ * false, with the lists unusable, when in some part a larger share of the
+ * elements is non-zero than the bound density: then the dense product is the
+ * faster one. `pool` may be NULL. Cost: one pass over the bytes and a few
+ * cycles per non-zero, shared by the threads; for by_input a few more on each
+ * of them. */
 bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
                        const uint8_t *const *pixels, int n_samples,
                        float scale);

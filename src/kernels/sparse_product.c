@@ -158,14 +158,14 @@ static int cut(SparseJob *job, const Pool *pool) {
     return n_across * job->tasks_down;
 }
 
-/* The list that task `task` goes through: the copy of the thread that has it
- * in its share. */
+/* The list that task `task` goes through; of by_input, the copy of the thread
+ * that has it in its share. */
 static const SparseList *task_list(const SparseJob *job, int task) {
-    const int n_copies = job->batch->n_copies;
+    if (!job->by_input) return &job->batch->by_sample;
+    const int n_copies = job->batch->n_threads;
     const int owner =
         job->n_tasks > 1 ? pool_share(job->n_tasks, n_copies, task) : 0;
-    const SparseCopy *const copy = &job->batch->copy[owner];
-    return job->by_input ? &copy->by_input : &copy->by_sample;
+    return &job->batch->by_input[owner];
 }
 
 static void run_tasks(Pool *pool, SparseJob *job, PoolTask *task) {
@@ -186,7 +186,7 @@ static void run_rows(const SparseJob *job, const SparseList *list, int first,
         const uint32_t from = list->start[r];
         const Chain chain = {.index = list->index + from,
                              .value = list->value + from,
-                             .count = list->start[r + 1] - from,
+                             .count = list->end[r] - from,
                              .panel = panel,
                              .n = n,
                              .start = job->accumulate ? out : bias,
@@ -239,7 +239,7 @@ void sparse_forward(Pool *pool, const GemmWork *work, const SparseBatch *batch,
 /* ---- weight gradient ---------------------------------------------------- */
 
 static bool is_used(const SparseList *list, int row) {
-    return list->start[row] < list->start[row + 1];
+    return list->start[row] < list->end[row];
 }
 
 /* The next block of rows from *first on: at most FINISH_ROWS rows; when only

@@ -80,14 +80,14 @@ static bool build(Pool *pool, Images *t) {
 static void check_list(const Images *t, bool by_input) {
     const size_t count = (size_t)t->n_samples * (size_t)t->n_inputs;
     const SparseList list =
-        by_input ? t->batch.copy[0].by_input : t->batch.copy[0].by_sample;
+        by_input ? t->batch.by_input[0] : t->batch.by_sample;
     const int n_rows = by_input ? t->n_inputs : t->n_samples;
     float *const rebuilt = reference_floats(count);
     memset(rebuilt, 0, count * sizeof *rebuilt);
-    assert_int_equal(list.start[0], 0);
-    assert_int_equal(list.start[n_rows], t->batch.n_entries);
-    for (uint32_t row = 0; row < (uint32_t)n_rows; row++)
-        for (uint32_t e = list.start[row]; e < list.start[row + 1]; e++) {
+    size_t n_entries = 0;
+    for (uint32_t row = 0; row < (uint32_t)n_rows; row++) {
+        n_entries += list.end[row] - list.start[row];
+        for (uint32_t e = list.start[row]; e < list.end[row]; e++) {
             const uint32_t index = list.index[e];
             assert_true(list.value[e] != 0);
             if (e > list.start[row])
@@ -96,6 +96,8 @@ static void check_list(const Images *t, bool by_input) {
             const uint32_t i = by_input ? row : index;
             rebuilt[n * (uint32_t)t->n_inputs + i] = list.value[e];
         }
+    }
+    assert_int_equal(n_entries, t->batch.n_entries);
     reference_assert_same_bits(count, rebuilt, t->dense);
     free(rebuilt);
 }
@@ -205,11 +207,11 @@ static void check_taken(Pool *pool, Images *t, const GemmWork *work,
     const SparseFinish finish = {see, &seen, used_only};
     sparse_weight_gradient(pool, work, &t->batch, n_outputs, dy, dw, accumulate,
                            &finish);
-    const uint32_t *const start = t->batch.copy[0].by_input.start;
+    const SparseList *const list = &t->batch.by_input[0];
     for (size_t i = 0; i < inputs; i++)
         for (size_t o = 0; o < outputs; o++) {
             const int times = seen.times[panels_at(inputs, outputs, i, o)];
-            const bool used = start[i] < start[i + 1];
+            const bool used = list->start[i] < list->end[i];
             assert_true(times == 1 || (times == 0 && used_only && !used));
             if (used_only && t->batch.n_entries == 0)
                 assert_int_equal(times, 0);
@@ -259,7 +261,7 @@ static void check_shape(int n_samples, int n_inputs, int n_outputs,
         Pool *const pool = pool_create(n_threads);
         assert_non_null(pool);
         assert_true(build(pool, &t));
-        assert_int_equal(t.batch.n_copies, n_samples < 16 ? 1 : n_threads);
+        assert_int_equal(t.batch.n_threads, n_samples < 16 ? 1 : n_threads);
         check_forward(pool, &t, &work, n_outputs, n_threads != 2);
         check_gradient(pool, &t, &work, n_outputs, false);
         check_gradient(pool, &t, &work, n_outputs, true);
