@@ -5,6 +5,8 @@
  *               the old value was above TICKET_ZERO.
  *   unfinished  tasks not yet done; the caller waits for zero.
  *   generation  grows by one with each pool_run; helpers wait for a change.
+ *   offer       where the offered task stands. Beside generation, because
+ *               helpers look at both while they spin.
  *
  * The ticket counters are reused by the next pool_run, and a helper may be
  * late: it may draw from a generation that it was not woken for. That is
@@ -74,6 +76,10 @@ typedef struct Job {
     int n_tasks;
 } Job;
 
+/* Where the offered task stands: whoever moves it from OPEN to TAKEN runs it.
+ */
+enum { OFFER_NONE, OFFER_OPEN, OFFER_TAKEN, OFFER_DONE };
+
 /* What one thread draws from. */
 typedef struct Share {
     _Alignas(CACHE_LINE) atomic_uint tickets;
@@ -90,10 +96,12 @@ struct Pool {
     Share shares[POOL_THREADS_MAX];
     _Alignas(CACHE_LINE) atomic_uint unfinished;
     _Alignas(CACHE_LINE) atomic_uint generation;
+    atomic_uint offer;
     _Alignas(CACHE_LINE) atomic_uint sleepers; /* helpers asleep or about to */
     atomic_bool caller_sleeps;
     atomic_bool stop;
     _Alignas(CACHE_LINE) Job job; /* written between generations only */
+    Job offered;                  /* written while offer is NONE only */
     int n_threads;
     int64_t spin_ns;
     Helper helpers[POOL_THREADS_MAX - 1];
@@ -239,6 +247,18 @@ static void work(Pool *pool, int self) {
     }
 }
 
+/* Run the offered task, unless there is none or somebody else has it. */
+static bool take_offer(Pool *pool) {
+    unsigned open = OFFER_OPEN;
+    if (atomic_load_explicit(&pool->offer, memory_order_relaxed) != open ||
+        !atomic_compare_exchange_strong(&pool->offer, &open, OFFER_TAKEN))
+        return false;
+    pool->offered.task(pool->offered.context, 0);
+    atomic_store(&pool->offer, OFFER_DONE);
+    if (atomic_load(&pool->caller_sleeps)) word_wake(pool, &pool->offer, 1);
+    return true;
+}
+
 /* Return once the generation is no longer `seen`, with the new one. */
 static unsigned wait_generation(Pool *pool, unsigned seen) {
     unsigned now;
@@ -246,6 +266,7 @@ static unsigned wait_generation(Pool *pool, unsigned seen) {
     do {
         now = atomic_load_explicit(&pool->generation, memory_order_acquire);
         if (now != seen) return now;
+        if (take_offer(pool)) spin = (Spin){0};
     } while (spin_goes_on(&spin, pool->spin_ns));
     atomic_fetch_add(&pool->sleepers, 1);
     while ((now = atomic_load(&pool->generation)) == seen) {
@@ -255,18 +276,16 @@ static unsigned wait_generation(Pool *pool, unsigned seen) {
     return now;
 }
 
-/* Return once every task of this generation is done. */
-static void wait_finished(Pool *pool) {
-    unsigned left;
+/* The caller waits until *word is `wanted`. */
+static void wait_until(Pool *pool, atomic_uint *word, unsigned wanted) {
+    unsigned now;
     Spin spin = {0};
     do {
-        left = atomic_load_explicit(&pool->unfinished, memory_order_acquire);
-        if (left == 0) return;
+        now = atomic_load_explicit(word, memory_order_acquire);
+        if (now == wanted) return;
     } while (spin_goes_on(&spin, pool->spin_ns));
     atomic_store(&pool->caller_sleeps, true);
-    while ((left = atomic_load(&pool->unfinished)) != 0) {
-        word_sleep(pool, &pool->unfinished, left);
-    }
+    while ((now = atomic_load(word)) != wanted) word_sleep(pool, word, now);
     atomic_store(&pool->caller_sleeps, false);
 }
 
@@ -342,19 +361,33 @@ void pool_run(Pool *pool, int n_tasks, PoolTask *task, void *context) {
     }
     announce(pool, n_tasks - 1);
     work(pool, 0);
-    wait_finished(pool);
+    wait_until(pool, &pool->unfinished, 0);
+}
+
+void pool_offer(Pool *pool, PoolTask *task, void *context) {
+    assert(atomic_load(&pool->offer) == OFFER_NONE);
+    pool->offered = (Job){task, context, 1};
+    atomic_store(&pool->offer, OFFER_OPEN);
+}
+
+void pool_settle(Pool *pool) {
+    if (atomic_load(&pool->offer) == OFFER_NONE) return;
+    if (!take_offer(pool)) wait_until(pool, &pool->offer, OFFER_DONE);
+    atomic_store(&pool->offer, OFFER_NONE);
 }
 
 #else /* no threads in this build */
 
 struct Pool {
     int n_threads;
+    PoolTask *offered; /* NULL: nothing */
+    void *offered_context;
 };
 
 Pool *pool_create(int n_threads) {
     (void)n_threads;
     Pool *pool = malloc(sizeof *pool);
-    if (pool != NULL) pool->n_threads = 1;
+    if (pool != NULL) *pool = (Pool){.n_threads = 1};
     return pool;
 }
 
@@ -366,6 +399,18 @@ void pool_run(Pool *pool, int n_tasks, PoolTask *task, void *context) {
     assert(pool != NULL && n_tasks >= 0 && task != NULL);
     (void)pool;
     for (int i = 0; i < n_tasks; i++) task(context, i);
+}
+
+void pool_offer(Pool *pool, PoolTask *task, void *context) {
+    assert(pool->offered == NULL);
+    pool->offered = task;
+    pool->offered_context = context;
+}
+
+void pool_settle(Pool *pool) {
+    PoolTask *const task = pool->offered;
+    pool->offered = NULL;
+    if (task != NULL) task(pool->offered_context, 0);
 }
 
 #endif

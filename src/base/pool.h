@@ -8,7 +8,7 @@
  * is not fixed; what a task writes must not depend on it (ARCHITECTURE, law 2).
  * With one thread, pool_run is a plain loop.
  *
- * pool_run may be called by one thread only, the one that created the pool.
+ * All this may be called by one thread only, the one that created the pool.
  */
 #ifndef SOMA_BASE_POOL_H
 #define SOMA_BASE_POOL_H
@@ -42,5 +42,14 @@ static inline int pool_share(int n_tasks, int n_threads, int task) {
 /* Run `task(context, 0 .. n_tasks-1)` and return when all are done; everything
  * the tasks wrote is visible to the caller. n_tasks may be 0. */
 void pool_run(Pool *pool, int n_tasks, PoolTask *task, void *context);
+
+/* Offer `task(context, 0)` to the helpers: one that has nothing else to do runs
+ * it while the caller goes on, also with pool_run. Sleeping helpers are not
+ * woken. One offer at a time: pool_settle comes before the next. */
+void pool_offer(Pool *pool, PoolTask *task, void *context);
+
+/* Return when the offered task is done, and what it wrote is visible; if no
+ * helper has begun with it, the caller runs it. Nothing without an offer. */
+void pool_settle(Pool *pool);
 
 #endif

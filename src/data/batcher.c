@@ -97,6 +97,8 @@ Status batcher_bind(Batcher *batcher, Arena *arena, const Dataset *dataset,
     bound.order = arena_alloc(arena, bound.train_count, item);
     bound.next_rows = bind_rows(arena);
     bound.read_rows = bind_rows(arena);
+    bound.peek_rows =
+        arena_alloc(arena, BATCHER_ROWS_MAX, sizeof *bound.peek_rows);
     if (arena->base != NULL) {
         draw_roles(&bound);
         order_epoch(&bound, 0);
@@ -162,22 +164,42 @@ static void advance(Batcher *batcher, const Batch *chunk) {
     ++batcher->position.epoch;
 }
 
-Status batcher_next(Batcher *batcher, int max_rows, Batch *out) {
+/* Rows of the next chunk; 0 when its batch has not arrived. */
+static size_t next_chunk_rows(const Batcher *batcher, int max_rows) {
     assert(max_rows >= 1 && max_rows <= BATCHER_ROWS_MAX);
-    if (batcher->order_epoch != batcher->position.epoch)
-        order_epoch(batcher, batcher->position.epoch);
     const size_t begin = batcher->position.row, taken = batcher->taken;
     const size_t batch_rows = rows_of_batch(batcher, begin);
     if (taken == 0 && !all_arrived(batcher, batcher->order + begin, batch_rows))
-        return STATUS_DATA_PENDING;
-    const size_t rows = size_min((size_t)max_rows, batch_rows - taken);
-    const uint32_t *const index = batcher->order + begin + taken;
+        return 0;
+    return size_min((size_t)max_rows, batch_rows - taken);
+}
+
+Status batcher_next(Batcher *batcher, int max_rows, Batch *out) {
+    if (batcher->order_epoch != batcher->position.epoch)
+        order_epoch(batcher, batcher->position.epoch);
+    const size_t rows = next_chunk_rows(batcher, max_rows);
+    if (rows == 0) return STATUS_DATA_PENDING;
+    const uint32_t *const index =
+        batcher->order + batcher->position.row + batcher->taken;
     for (size_t r = 0; r < rows; ++r)
         place_image(batcher->dataset, SET_TRAIN, index[r], &batcher->next_rows,
                     (int)r);
     *out = describe_chunk(batcher, (int)rows);
     advance(batcher, out);
     return STATUS_OK;
+}
+
+int batcher_peek(Batcher *batcher, int max_rows,
+                 const uint8_t *const **pixels) {
+    if (batcher->order_epoch != batcher->position.epoch) return 0;
+    const size_t rows = next_chunk_rows(batcher, max_rows);
+    const uint32_t *const index =
+        batcher->order + batcher->position.row + batcher->taken;
+    for (size_t r = 0; r < rows; ++r)
+        batcher->peek_rows[r] =
+            dataset_image(batcher->dataset, SET_TRAIN, index[r]);
+    *pixels = batcher->peek_rows;
+    return (int)rows;
 }
 
 /* ==== Roles in file order ================================================ */

@@ -90,10 +90,11 @@ typedef struct Batcher {
     uint32_t *validation; /* [validation_count] image numbers, ascending */
     uint32_t *order;      /* [train_count] the images of order_epoch in order */
     uint32_t order_epoch;
-    BatcherPosition position; /* of the batch in work, or of the next one */
-    size_t taken;             /* rows of the batch in work handed out */
-    BatchRows next_rows;      /* arrays of batcher_next */
-    BatchRows read_rows;      /* arrays of batcher_read */
+    BatcherPosition position;  /* of the batch in work, or of the next one */
+    size_t taken;              /* rows of the batch in work handed out */
+    BatchRows next_rows;       /* arrays of batcher_next */
+    BatchRows read_rows;       /* arrays of batcher_read */
+    const uint8_t **peek_rows; /* array of batcher_peek */
 } Batcher;
 
 /* Lay out the batcher in `arena` and, when the arena is not measuring, draw
@@ -114,6 +115,11 @@ Status batcher_bind(Batcher *batcher, Arena *arena, const Dataset *dataset,
  * Cost: a few nanoseconds a row; the first call of an epoch also shuffles,
  * about 10 ns an image. */
 Status batcher_next(Batcher *batcher, int max_rows, Batch *out);
+
+/* How many rows the next batcher_next with this `max_rows` will hand out, and
+ * in *pixels which; 0 when that is not known yet, because they have not arrived
+ * or the epoch is at its end. The array holds until the next call. */
+int batcher_peek(Batcher *batcher, int max_rows, const uint8_t *const **pixels);
 
 /* Rows first .. first+rows-1 of a role, in file order, for evaluation. Images
  * that have not arrived are left out: out->rows may be smaller, even 0, and

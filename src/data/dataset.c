@@ -129,5 +129,6 @@ Status dataset_write(Dataset *dataset, SetKind set, size_t first, size_t count,
     memcpy(target->pixels + first * IMAGE_PIXELS, images, count * IMAGE_PIXELS);
     memcpy(target->labels + first, labels, count);
     mark_present(target, first, count);
+    ++dataset->writes;
     return STATUS_OK;
 }

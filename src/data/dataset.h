@@ -36,6 +36,7 @@ typedef struct ImageSet {
 
 typedef struct Dataset {
     ImageSet sets[SET_COUNT]; /* by SetKind */
+    uint32_t writes;          /* grows by one with each dataset_write */
 } Dataset;
 
 /* A data set for so many images, none of which has arrived. Either count may

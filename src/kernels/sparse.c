@@ -302,15 +302,14 @@ static void open_inputs(const SparseBatch *batch, const SparseList *list) {
     list->start[0] = 0;
     for (int i = 0; i < batch->n_inputs; i++) {
         list->end[i] = sum;
-        for (int p = 0; p < batch->n_threads; p++)
+        for (int p = 0; p < batch->n_parts; p++)
             sum += batch->part[p].counts[i];
     }
 }
 
 /* Distribute the elements of all samples over the inputs. */
 static void list_by_input(void *context, int task) {
-    const Source *const source = context;
-    const SparseBatch *const batch = source->batch;
+    const SparseBatch *const batch = context;
     const SparseList from = batch->by_sample, to = batch->by_input[task];
     open_inputs(batch, &to);
     for (int n = 0; n < batch->n_samples; n++) {
@@ -325,41 +324,56 @@ static void list_by_input(void *context, int task) {
 
 /* ==== Both ============================================================== */
 
-static void run(Pool *pool, int n_tasks, PoolTask *task, Source *source) {
-    if (n_tasks == 1)
-        task(source, 0);
-    else
-        pool_run(pool, n_tasks, task, source);
+/* How many threads work on the batch. */
+static int threads_for(const SparseBatch *batch, const Pool *pool) {
+    if (pool == NULL || batch->n_samples < THREADS_FROM) return 1;
+    const int n_threads = pool_threads(pool);
+    return n_threads <= batch->max_threads ? n_threads : 1;
 }
 
-/* Cut the samples into a part for each of the threads. */
-static void cut_parts(SparseBatch *batch, int n_threads) {
-    batch->n_threads = n_threads;
-    for (int p = 0; p < n_threads; p++) {
-        batch->part[p].first = batch->n_samples * p / n_threads;
-        batch->part[p].end = batch->n_samples * (p + 1) / n_threads;
+static void run(Pool *pool, int n_tasks, PoolTask *task, void *context) {
+    if (n_tasks == 1)
+        task(context, 0);
+    else
+        pool_run(pool, n_tasks, task, context);
+}
+
+static void cut_parts(SparseBatch *batch, int n_parts) {
+    batch->n_parts = n_parts;
+    for (int p = 0; p < n_parts; p++) {
+        batch->part[p].first = batch->n_samples * p / n_parts;
+        batch->part[p].end = batch->n_samples * (p + 1) / n_parts;
     }
 }
 
-static bool build(Pool *pool, Source *source, int n_samples) {
+static void list_samples(Pool *pool, Source *source, int n_samples) {
     SparseBatch *const batch = source->batch;
     assert(n_samples >= 0 && n_samples <= batch->max_samples);
-    const int n_threads =
-        pool != NULL && n_samples >= THREADS_FROM ? pool_threads(pool) : 1;
     batch->n_samples = n_samples;
-    cut_parts(batch, n_threads <= batch->max_threads ? n_threads : 1);
-    run(pool, batch->n_threads, list_part, source);
+    cut_parts(batch, threads_for(batch, pool));
+    run(pool, batch->n_parts, list_part, source);
+}
+
+bool sparse_complete(Pool *pool, SparseBatch *batch, SparseLists lists) {
     bool fits = true;
     batch->n_entries = 0;
-    for (int p = 0; p < batch->n_threads; p++) {
+    for (int p = 0; p < batch->n_parts; p++) {
         fits = fits && batch->part[p].fits;
         batch->n_entries += batch->part[p].n_entries;
     }
-    if (fits && source->lists == SPARSE_BOTH) {
-        assert(batch->by_input[0].start != NULL);
-        run(pool, batch->n_threads, list_by_input, source);
-    }
-    return fits;
+    if (!fits || lists != SPARSE_BOTH) return fits;
+    assert(batch->by_input[0].start != NULL);
+    batch->n_copies = threads_for(batch, pool);
+    run(pool, batch->n_copies, list_by_input, batch);
+    return true;
+}
+
+void sparse_begin_bytes(SparseBatch *batch, SparseLists lists,
+                        const uint8_t *const *pixels, int n_samples,
+                        float scale) {
+    Source source = {
+        .batch = batch, .lists = lists, .pixels = pixels, .scale = scale};
+    list_samples(NULL, &source, n_samples);
 }
 
 bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
@@ -367,14 +381,16 @@ bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
                        float scale) {
     Source source = {
         .batch = batch, .lists = lists, .pixels = pixels, .scale = scale};
-    return build(pool, &source, n_samples);
+    list_samples(pool, &source, n_samples);
+    return sparse_complete(pool, batch, lists);
 }
 
 bool sparse_from_floats(Pool *pool, SparseBatch *batch, SparseLists lists,
                         const float *rows, size_t stride, int n_samples) {
     Source source = {
         .batch = batch, .lists = lists, .rows = rows, .stride = stride};
-    return build(pool, &source, n_samples);
+    list_samples(pool, &source, n_samples);
+    return sparse_complete(pool, batch, lists);
 }
 
 float sparse_density(const SparseBatch *batch) {

@@ -55,7 +55,8 @@ typedef struct SparseBatch {
     float max_density; /* as bound */
     int n_samples;     /* N of the batch at hand */
     size_t n_entries;  /* its non-zero elements */
-    int n_threads;     /* that made it: as many parts, and copies of by_input */
+    int n_parts;       /* of the samples */
+    int n_copies;      /* of by_input */
     SparsePart part[POOL_THREADS_MAX];
     SparseList by_sample;                  /* N rows */
     SparseList by_input[POOL_THREADS_MAX]; /* I rows; when asked for */
@@ -84,6 +85,14 @@ void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
 bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
                        const uint8_t *const *pixels, int n_samples,
                        float scale);
+
+/* sparse_from_bytes in two steps. The first lists the samples on the calling
+ * thread, whichever that is; the second, by the owner of the pool, does what is
+ * left and returns the same. Nothing else may touch the batch in between. */
+void sparse_begin_bytes(SparseBatch *batch, SparseLists lists,
+                        const uint8_t *const *pixels, int n_samples,
+                        float scale);
+bool sparse_complete(Pool *pool, SparseBatch *batch, SparseLists lists);
 
 /* The same from floats: sample n is rows[n·stride .. +I-1]. NaN and inf count
  * as non-zero. */

@@ -162,7 +162,7 @@ static int cut(SparseJob *job, const Pool *pool) {
  * that has it in its share. */
 static const SparseList *task_list(const SparseJob *job, int task) {
     if (!job->by_input) return &job->batch->by_sample;
-    const int n_copies = job->batch->n_threads;
+    const int n_copies = job->batch->n_copies;
     const int owner =
         job->n_tasks > 1 ? pool_share(job->n_tasks, n_copies, task) : 0;
     return &job->batch->by_input[owner];

@@ -55,7 +55,7 @@ static void dense_bind(Layer *layer, Arena *arena, int max_rows,
  * dense. Backward finds what forward has built. */
 static const SparseBatch *sparse_x(Layer *layer, const Pass *pass,
                                    const float *x, bool build) {
-    if (x == NULL) return &pass->input->batch;
+    if (x == NULL) return input_batch(pass->input);
     if (!looks_for_zeros(layer)) return NULL;
     if (build)
         layer->x_is_sparse =

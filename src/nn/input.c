@@ -21,9 +21,14 @@ void input_bind(Input *input, Arena *arena, int max_rows, int n_threads,
         .may_be_sparse = reads_sparse && !standard,
     };
     input->dense = arena_floats(arena, (size_t)max_rows * IMAGE_PIXELS);
-    if (input->may_be_sparse)
-        sparse_batch_bind(&input->batch, arena, max_rows, IMAGE_PIXELS,
+    if (!input->may_be_sparse) return;
+    const int n_batches = n_threads == 1 ? 1 : 2;
+    for (int i = 0; i < n_batches; i++)
+        sparse_batch_bind(&input->lists[i], arena, max_rows, IMAGE_PIXELS,
                           MAX_DENSITY, SPARSE_BOTH, n_threads);
+    if (n_threads == 1) return;
+    input->expected =
+        arena_alloc(arena, (size_t)max_rows, sizeof *input->expected);
 }
 
 /* x = x·scale + shift, where that is not the identity. */
@@ -49,12 +54,56 @@ static void bytes_task(void *context, int task) {
     }
 }
 
+/* ==== The batch after this one ========================================== */
+
+void input_expect(Input *input, const uint8_t *const *pixels, int rows) {
+    input->listed = false;
+    input->expected_rows = 0;
+    if (input->expected == NULL || rows == 0) return;
+    assert(rows <= input->max_rows);
+    memcpy(input->expected, pixels, (size_t)rows * sizeof *pixels);
+    input->expected_rows = rows;
+}
+
+static void list_expected(void *context, int task) {
+    (void)task;
+    Input *const input = context;
+    sparse_begin_bytes(&input->lists[1 - input->at_hand], SPARSE_BOTH,
+                       input->expected, input->expected_rows, 1 / 255.0f);
+}
+
+void input_list_ahead(Input *input, Pool *pool) {
+    if (input->expected_rows == 0 || input->listed) return;
+    input->listed = true;
+    pool_offer(pool, list_expected, input);
+}
+
+/* Are these the rows whose lists were begun? */
+static bool is_expected(const Input *input, const uint8_t *const *pixels,
+                        int rows) {
+    return input->listed && rows == input->expected_rows &&
+           memcmp(pixels, input->expected, (size_t)rows * sizeof *pixels) == 0;
+}
+
+/* ==== The batch at hand ================================================= */
+
+static bool list_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
+                       int rows, SparseLists lists) {
+    if (!input->may_be_sparse) return false;
+    if (lists == SPARSE_BOTH && is_expected(input, pixels, rows)) {
+        input->listed = false;
+        input->expected_rows = 0;
+        input->at_hand = 1 - input->at_hand;
+        return sparse_complete(pool, &input->lists[input->at_hand], lists);
+    }
+    return sparse_from_bytes(pool, &input->lists[input->at_hand], lists, pixels,
+                             rows, 1 / 255.0f);
+}
+
 void input_load_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
                       int rows, SparseLists lists) {
     assert(rows >= 0 && rows <= input->max_rows);
-    input->sparse =
-        input->may_be_sparse &&
-        sparse_from_bytes(pool, &input->batch, lists, pixels, rows, 1 / 255.0f);
+    input->sparse = list_bytes(input, pool, pixels, rows, lists);
     if (input->sparse) return;
     BytesJob job = {.input = input, .pixels = pixels, .rows = rows};
     pool_run(pool, (rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK, bytes_task,
@@ -65,9 +114,9 @@ void input_load_floats(Input *input, Pool *pool, const float *pixels, int rows,
                        SparseLists lists) {
     assert(rows >= 0 && rows <= input->max_rows);
     const size_t count = (size_t)rows * IMAGE_PIXELS;
-    input->sparse =
-        input->may_be_sparse && sparse_from_floats(pool, &input->batch, lists,
-                                                   pixels, IMAGE_PIXELS, rows);
+    input->sparse = input->may_be_sparse &&
+                    sparse_from_floats(pool, &input->lists[input->at_hand],
+                                       lists, pixels, IMAGE_PIXELS, rows);
     if (input->sparse || count == 0) return;
     memcpy(input->dense, pixels, count * sizeof(float));
     standardise(input, count, input->dense);

@@ -153,6 +153,8 @@ const float *network_forward(Network *network, Pass *pass) {
         Layer *const layer = &network->layers[i];
         layer->kind->forward(layer, pass, layer_input(network, i),
                              network->outputs[i]);
+        if (i == 0 && pass->training)
+            input_list_ahead(&network->input, pass->pool);
     }
     return network_result(network);
 }

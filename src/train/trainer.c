@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "nn/init.h"
 #include "train/setup.h"
-#include "base/text.h"
 
 /* Rows of a pass at most, and at least, so that evaluation runs well when
  * training takes one image at a time. */
@@ -24,8 +24,8 @@ static const double DIVERGED_LOSS = 1e9;
 static void bind_evaluation(Trainer *trainer, Arena *arena) {
     size_t most = 0;
     for (int role = ROLE_TRAIN; role <= ROLE_TEST; role++)
-        most = size_max(most,
-                        batcher_count(&trainer->batcher, (BatchRole)role));
+        most =
+            size_max(most, batcher_count(&trainer->batcher, (BatchRole)role));
     trainer->evaluation.predicted = arena_alloc(arena, most, 1);
     trainer->evaluation.probabilities =
         arena_alloc(arena, most, CLASS_COUNT * sizeof(float));
@@ -144,8 +144,7 @@ bool trainer_finished(const Trainer *trainer) {
 double trainer_rate(const Trainer *trainer, uint64_t step) {
     const Schedule schedule =
         setup_schedule(&trainer->options, trainer_epoch_steps(trainer));
-    return trainer->options.value[OPTION_LR] *
-           schedule_factor(&schedule, step);
+    return trainer->options.value[OPTION_LR] * schedule_factor(&schedule, step);
 }
 
 void trainer_mark(Trainer *trainer) { trainer->mean = (Metrics){0}; }
@@ -180,8 +179,8 @@ static Status stop_diverged(Trainer *trainer, int rows, double loss,
     if (layer >= 0) {
         layer_print(&network->layers[layer], name, sizeof name);
         text_format(what, sizeof what,
-                 "is no longer a finite number (first seen in layer %d, %s)",
-                 layer + 1, name);
+                    "is no longer a finite number (first seen in layer %d, %s)",
+                    layer + 1, name);
     } else {
         text_format(what, sizeof what, "has grown to %.3g", loss);
     }
@@ -191,6 +190,14 @@ static Status stop_diverged(Trainer *trainer, int rows, double loss,
               step, what, trainer->options.value[OPTION_LR]);
     *fault = trainer->stop;
     return STATUS_NOT_FINITE;
+}
+
+/* What was listed ahead is of no use when images have been overwritten. */
+static void forget_old_images(Trainer *trainer) {
+    const uint32_t writes = trainer->dataset->writes;
+    if (writes != trainer->seen_writes)
+        input_expect(&trainer->network.input, NULL, 0);
+    trainer->seen_writes = writes;
 }
 
 /* The next chunk of the batch, distorted if the run asks for it. */
@@ -203,10 +210,22 @@ static Status next_chunk(Trainer *trainer, Batch *batch, Fault *fault) {
     return STATUS_OK;
 }
 
+/* Tell the input stage which rows come after these, so that a helper with
+ * nothing to do can begin with them. */
+static void expect_next(Trainer *trainer) {
+    const uint8_t *const *pixels = NULL;
+    if (pool_threads(trainer->pool) == 1 || trainer->augmenter.active) return;
+    const int rows =
+        batcher_peek(&trainer->batcher, trainer->network.max_rows, &pixels);
+    input_expect(&trainer->network.input, pixels, rows);
+}
+
 static LossSum forward(Trainer *trainer, Pass *pass, const Batch *batch) {
     Network *const network = &trainer->network;
-    input_load_bytes(&network->input, trainer->pool, batch->pixels,
-                     batch->rows, SPARSE_BOTH);
+    pool_settle(trainer->pool);
+    input_load_bytes(&network->input, trainer->pool, batch->pixels, batch->rows,
+                     SPARSE_BOTH);
+    expect_next(trainer);
     const float *const z = network_forward(network, pass);
     return loss_forward(&trainer->loss, trainer->pool, batch->rows, z,
                         batch->labels);
@@ -214,8 +233,8 @@ static LossSum forward(Trainer *trainer, Pass *pass, const Batch *batch) {
 
 static void backward(Trainer *trainer, Pass *pass, const Batch *batch) {
     Network *const network = &trainer->network;
-    loss_backward(&trainer->loss, trainer->pool, batch->rows,
-                  batch->batch_rows, network_result(network), batch->labels,
+    loss_backward(&trainer->loss, trainer->pool, batch->rows, batch->batch_rows,
+                  network_result(network), batch->labels,
                   network_error(network));
     network_backward(network, pass);
 }
@@ -240,12 +259,7 @@ static void open_update(Trainer *trainer, const Update *update, Pass *pass,
     pass->zeros_are_idle = optimizer_ignores_zeros(&trainer->optimizer);
 }
 
-Status trainer_step(Trainer *trainer, Fault *fault) {
-    assert(!trainer_finished(trainer));
-    if (trainer->stop.code != STATUS_OK) {
-        *fault = trainer->stop;
-        return trainer->stop.code;
-    }
+static Status step(Trainer *trainer, Fault *fault) {
     const BatcherPosition before = batcher_position(&trainer->batcher);
     const Update update = {
         .network = &trainer->network,
@@ -271,6 +285,18 @@ Status trainer_step(Trainer *trainer, Fault *fault) {
     update_finish(&update, trainer->learning_rate);
     trainer->step++;
     return STATUS_OK;
+}
+
+Status trainer_step(Trainer *trainer, Fault *fault) {
+    assert(!trainer_finished(trainer));
+    if (trainer->stop.code != STATUS_OK) {
+        *fault = trainer->stop;
+        return trainer->stop.code;
+    }
+    forget_old_images(trainer);
+    const Status status = step(trainer, fault);
+    pool_settle(trainer->pool);
+    return status;
 }
 
 Pass trainer_pass(const Trainer *trainer, int rows, size_t first_row) {

@@ -38,6 +38,7 @@ typedef struct Trainer {
     double learning_rate;  /* of the last step */
     Metrics batch;         /* of the last batch */
     Metrics mean;          /* since trainer_mark */
+    uint32_t seen_writes;  /* to the data set, before the last step */
     Fault stop;            /* why no step is possible any more, if so */
     Arena arena;
     void *block;           /* owned: the arena's memory */

@@ -261,7 +261,7 @@ static void check_shape(int n_samples, int n_inputs, int n_outputs,
         Pool *const pool = pool_create(n_threads);
         assert_non_null(pool);
         assert_true(build(pool, &t));
-        assert_int_equal(t.batch.n_threads, n_samples < 16 ? 1 : n_threads);
+        assert_int_equal(t.batch.n_parts, n_samples < 16 ? 1 : n_threads);
         check_forward(pool, &t, &work, n_outputs, n_threads != 2);
         check_gradient(pool, &t, &work, n_outputs, false);
         check_gradient(pool, &t, &work, n_outputs, true);
