@@ -454,6 +454,36 @@ static void a_batch_begins_only_when_all_of_it_is_here(void **state) {
     dataset_destroy(dataset);
 }
 
+/* Before each chunk, peeking tells its rows, or nothing where it cannot know:
+ * at the end of an epoch. */
+static void peeking_tells_what_comes_next(void **state) {
+    Bound bound = bind(*state, &USUAL);
+    Batch chunk = {0};
+    bool epoch_ended = false;
+    for (uint32_t done = 0; done < 2; done += chunk.ends_epoch) {
+        const uint8_t *const *pixels = NULL;
+        const int rows = batcher_peek(&bound.batcher, 50, &pixels);
+        assert_int_equal(batcher_next(&bound.batcher, 50, &chunk), STATUS_OK);
+        assert_int_equal(rows, epoch_ended ? 0 : chunk.rows);
+        for (int r = 0; r < rows; ++r)
+            assert_ptr_equal(pixels[r], chunk.pixels[r]);
+        epoch_ended = chunk.ends_epoch;
+    }
+    unbind(&bound);
+}
+
+static void nothing_is_peeked_before_it_is_here(void **state) {
+    (void)state;
+    Dataset *const dataset = create(TRAIN, 0);
+    Bound bound = bind(dataset, &USUAL);
+    const uint8_t *const *pixels = NULL;
+    assert_int_equal(batcher_peek(&bound.batcher, 64, &pixels), 0);
+    write_range(dataset, SET_TRAIN, 0, TRAIN);
+    assert_int_equal(batcher_peek(&bound.batcher, 64, &pixels), 64);
+    unbind(&bound);
+    dataset_destroy(dataset);
+}
+
 /* ==== Position =========================================================== */
 
 static void a_run_goes_on_from_every_position(void **state) {
@@ -613,6 +643,8 @@ int main(void) {
         cmocka_unit_test(the_order_of_arrival_changes_nothing),
         cmocka_unit_test(pieces_other_than_blocks_change_nothing),
         cmocka_unit_test(a_batch_begins_only_when_all_of_it_is_here),
+        cmocka_unit_test(peeking_tells_what_comes_next),
+        cmocka_unit_test(nothing_is_peeked_before_it_is_here),
         cmocka_unit_test(a_run_goes_on_from_every_position),
         cmocka_unit_test(a_position_within_a_batch_is_its_beginning),
         cmocka_unit_test(foreign_positions_are_refused),

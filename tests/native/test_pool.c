@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -107,6 +108,49 @@ static void more_threads_than_cores_still_finish(void **state) {
     pool_destroy(pool);
 }
 
+/* What was offered has run once when pool_settle returns, whether a helper took
+ * it, or none was awake, and whatever else ran in between. */
+static void an_offered_task_runs_once(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 4; threads++) {
+        Pool *pool = pool_create(threads);
+        pool_settle(pool);
+        for (int round = 1; round <= 400; round++) {
+            Counts offered = {.stamp = round};
+            if (round % 40 == 0) nap_ms(2); /* helpers fall asleep */
+            pool_offer(pool, count_task, &offered);
+            for (int i = 0; i < round % 3; i++) check_run(pool, 5, round);
+            pool_settle(pool);
+            assert_int_equal(offered.runs[0], round);
+            pool_settle(pool);
+            assert_int_equal(offered.runs[0], round);
+        }
+        pool_destroy(pool);
+    }
+}
+
+static void note_thread(void *context, int task) {
+    (void)task;
+    *(pthread_t *)context = pthread_self();
+}
+
+/* A helper that is awake does take it: the caller is busy meanwhile. */
+static void a_helper_takes_what_is_offered(void **state) {
+    (void)state;
+    Pool *pool = pool_create(2);
+    bool taken = false;
+    for (int round = 0; round < 100 && !taken; round++) {
+        pthread_t thread = pthread_self();
+        check_run(pool, 40, 1); /* wakes the helper */
+        pool_offer(pool, note_thread, &thread);
+        nap_ms(1);
+        pool_settle(pool);
+        taken = !pthread_equal(thread, pthread_self());
+    }
+    assert_true(taken);
+    pool_destroy(pool);
+}
+
 static void thread_count_is_clamped(void **state) {
     (void)state;
     static const int asked[] = {-1, 0, 1, 1000};
@@ -142,6 +186,8 @@ int main(void) {
         cmocka_unit_test(sleeping_helpers_wake_up),
         cmocka_unit_test(caller_waits_for_a_slow_helper),
         cmocka_unit_test(more_threads_than_cores_still_finish),
+        cmocka_unit_test(an_offered_task_runs_once),
+        cmocka_unit_test(a_helper_takes_what_is_offered),
         cmocka_unit_test(thread_count_is_clamped),
         cmocka_unit_test(destroying_nothing_or_an_unused_pool_is_fine),
         cmocka_unit_test(idle_pool_uses_no_processor_time),

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -36,6 +37,40 @@ static void test_threads(void **state) {
     }
 }
 
+/* A run in which every image is overwritten between two steps: what was made
+ * ready of the next batch must not be used. */
+static uint64_t run_with_new_images(int threads) {
+    Dataset *const images = toy_dataset(500, 0);
+    Pool *const pool = pool_create(threads);
+    Trainer *const trainer =
+        toy_trainer(images, pool, "net=dense 70,relu,dense 10 validation=0");
+    uint8_t *const pixels = malloc(500 * IMAGE_PIXELS);
+    uint8_t *const labels = malloc(500);
+    for (size_t step = 0; step < 10; step++) {
+        Fault fault = {0};
+        toy_images(1000 * step, 500, pixels, labels);
+        assert_int_equal(dataset_write(images, SET_TRAIN, 0, 500, pixels,
+                                       labels, &fault),
+                         STATUS_OK);
+        toy_steps(trainer, 1);
+    }
+    const uint64_t fingerprint = trainer_fingerprint(trainer);
+    trainer_destroy(trainer);
+    pool_destroy(pool);
+    dataset_destroy(images);
+    free(pixels);
+    free(labels);
+    return fingerprint;
+}
+
+static void test_new_images(void **state) {
+    (void)state;
+    const uint64_t one = run_with_new_images(1);
+    for (int round = 0; round < 5; round++)
+        for (int threads = 2; threads <= 3; threads++)
+            assert_true(run_with_new_images(threads) == one);
+}
+
 /* Looking at the network shares its work too. */
 static double evaluate(int threads) {
     Fault fault = {0};
@@ -62,6 +97,7 @@ static void test_evaluation(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_new_images),
         cmocka_unit_test(test_evaluation),
     };
     return cmocka_run_group_tests(tests, open_dataset, close_dataset);
