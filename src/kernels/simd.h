@@ -251,7 +251,10 @@ SIMD_INLINE void f32x4_pick_bytes(const uint8_t *p, const uint8_t *order,
     picked[0] = (f32x4)wasm_f32x4_convert_i32x4(low);
     picked[1] = (f32x4)wasm_f32x4_convert_i32x4(high);
 #else
-    for (int i = 0; i < 8; i++) picked[i / 4][i % 4] = p[order[i]];
+    for (int half = 0; half < 2; half++) {
+        const uint8_t *const o = order + 4 * half;
+        picked[half] = (f32x4){p[o[0]], p[o[1]], p[o[2]], p[o[3]]};
+    }
 #endif
 }
 
