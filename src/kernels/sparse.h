@@ -126,7 +126,6 @@ typedef struct SparseFinish {
     void (*take)(void *context, size_t offset, size_t count,
                  const float *gradient);
     void *context;
-    bool used_only; /* leave out rows of zeros, inputs that no sample uses */
 } SparseFinish;
 
 /* Weight gradient: dW[I,O] = or += xᵀ·dy, of a batch with both lists.
@@ -142,5 +141,13 @@ void sparse_weight_gradient(Pool *pool, const GemmWork *work,
                             const SparseBatch *batch, int n_outputs,
                             const float *dy, float *dw, bool accumulate,
                             const SparseFinish *finish);
+
+/* A plain step: w[I,O] += factor·xᵀ·dy, without a gradient in between. w is in
+ * panels; each w[i,o] is one chain from its value in ascending sample order,
+ * over dy already multiplied. Inputs that no sample uses are not touched. The
+ * rest as above. */
+void sparse_add_gradient(Pool *pool, const GemmWork *work,
+                         const SparseBatch *batch, int n_outputs, float factor,
+                         const float *dy, float *w);
 
 #endif

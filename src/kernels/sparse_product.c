@@ -13,6 +13,7 @@
  */
 #include "kernels/sparse.h"
 
+#include "kernels/elementwise.h"
 #include "kernels/simd.h"
 
 enum { PANEL_VECTORS = PANEL / 4, FINISH_ROWS = 64 };
@@ -117,6 +118,7 @@ typedef struct SparseJob {
     const float *bias;          /* forward */
     const float *dy;            /* gradient */
     const GemmWork *work;       /* room for a panel of W or dy per task */
+    float factor;               /* gradient: of dy */
     bool accumulate;            /* gradient */
     const SparseFinish *finish; /* gradient */
     float *out;                 /* y row-major, or dW in panels */
@@ -184,6 +186,7 @@ static void run_rows(const SparseJob *job, const SparseList *list, int first,
                      float *out, size_t stride) {
     for (int r = first; r < end; r++, out += stride) {
         const uint32_t from = list->start[r];
+        if (job->accumulate && list->end[r] == from) continue;
         const Chain chain = {.index = list->index + from,
                              .value = list->value + from,
                              .count = list->end[r] - from,
@@ -238,21 +241,6 @@ void sparse_forward(Pool *pool, const GemmWork *work, const SparseBatch *batch,
 
 /* ---- weight gradient ---------------------------------------------------- */
 
-static bool is_used(const SparseList *list, int row) {
-    return list->start[row] < list->end[row];
-}
-
-/* The next block of rows from *first on: at most FINISH_ROWS rows; when only
- * used rows are wanted, it begins and ends with one. Returns its end. */
-static int next_block(const SparseJob *job, const SparseList *list, int *first,
-                      int end) {
-    const bool trim = job->finish != NULL && job->finish->used_only;
-    while (trim && *first < end && !is_used(list, *first)) (*first)++;
-    int stop = int_min(*first + FINISH_ROWS, end);
-    while (trim && stop > *first && !is_used(list, stop - 1)) stop--;
-    return stop;
-}
-
 /* Rows first .. end-1 of one panel of dW from one of dy, a block at a time.
  * What is taken away and starts from nothing passes through a small buffer. */
 static void gradient_panel(const SparseJob *job, const SparseList *list,
@@ -261,9 +249,9 @@ static void gradient_panel(const SparseJob *job, const SparseList *list,
     const size_t offset = (size_t)column * (size_t)job->n_rows;
     const SparseFinish *const finish = job->finish;
     float passing[FINISH_ROWS * PANEL];
-    for (int i = first, stop; (stop = next_block(job, list, &i, end)) > i;
-         i = stop) {
+    for (int i = first, stop; i < end; i = stop) {
         const size_t at = offset + (size_t)i * n;
+        stop = int_min(i + FINISH_ROWS, end);
         float *const rows =
             finish != NULL && !job->accumulate ? passing : job->out + at;
         run_rows(job, list, i, stop, panel, n, NULL, rows, n);
@@ -282,6 +270,8 @@ static void gradient_task(void *context, int task) {
     for (int column = area.left; column < area.right; column += PANEL) {
         const int n = int_min(PANEL, area.right - column);
         gemm_pack_columns(&dy, column, n, n_samples, panel);
+        if (job->factor != 1)
+            elementwise_scale((size_t)(n * n_samples), job->factor, panel);
         gradient_panel(job, task_list(job, task), area.first, area.end, column,
                        (size_t)n, panel);
     }
@@ -298,9 +288,27 @@ void sparse_weight_gradient(Pool *pool, const GemmWork *work,
                      .n_rows = batch->n_inputs,
                      .n_outputs = n_outputs,
                      .dy = dy,
+                     .factor = 1,
                      .work = work,
                      .accumulate = accumulate,
                      .finish = finish,
                      .out = dw};
+    run_tasks(pool, &job, gradient_task);
+}
+
+void sparse_add_gradient(Pool *pool, const GemmWork *work,
+                         const SparseBatch *batch, int n_outputs, float factor,
+                         const float *dy, float *w) {
+    assert(n_outputs >= 1);
+    assert(sparse_reads_any(work, batch->n_samples));
+    SparseJob job = {.batch = batch,
+                     .by_input = true,
+                     .n_rows = batch->n_inputs,
+                     .n_outputs = n_outputs,
+                     .dy = dy,
+                     .factor = factor,
+                     .work = work,
+                     .accumulate = true,
+                     .out = w};
     run_tasks(pool, &job, gradient_task);
 }

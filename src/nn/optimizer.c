@@ -59,10 +59,11 @@ void optimizer_begin(Optimizer *optimizer, double rate, double clip) {
     };
 }
 
-bool optimizer_ignores_zeros(const Optimizer *optimizer) {
+float optimizer_plain_step(const Optimizer *optimizer) {
     const OptimizerSettings *const s = &optimizer->settings;
-    return s->kind == OPTIMIZER_SGD && s->l1 == 0 && s->l2 == 0 &&
-           s->decay == 0;
+    const bool plain = s->kind == OPTIMIZER_SGD && s->l1 == 0 && s->l2 == 0 &&
+                       s->decay == 0 && optimizer->step.clip == 1;
+    return plain ? -optimizer->step.rate : 0;
 }
 
 /* ==== One vector of four weights ======================================== */

@@ -79,9 +79,9 @@ void optimizer_reset(Optimizer *optimizer);
  * Once a step, before its updates. */
 void optimizer_begin(Optimizer *optimizer, double rate, double clip);
 
-/* Whether a weight whose gradient is zero stays as it is (only the plain sgd
- * can say so): such weights may be left out of an update. */
-bool optimizer_ignores_zeros(const Optimizer *optimizer);
+/* The factor −η when this step of all weights is w += −η·∇ and nothing else,
+ * as of sgd without penalties; 0 when there is more to it. */
+float optimizer_plain_step(const Optimizer *optimizer);
 
 /* Update the weights offset .. offset+count-1:
  *

@@ -256,7 +256,7 @@ static void open_update(Trainer *trainer, const Update *update, Pass *pass,
     optimizer_begin(&trainer->optimizer, trainer->learning_rate, 1);
     pass->ready = update_ready;
     pass->ready_context = (void *)(uintptr_t)update;
-    pass->zeros_are_idle = optimizer_ignores_zeros(&trainer->optimizer);
+    pass->plain_step = optimizer_plain_step(&trainer->optimizer);
 }
 
 static Status step(Trainer *trainer, Fault *fault) {
