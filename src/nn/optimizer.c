@@ -90,6 +90,18 @@ static inline f32x4 flush_tiny(f32x4 v) {
     return f32x4_keep(~(f32x4_abs(v) <= f32x4_splat(1e-30f)), v);
 }
 
+/* mean of squares ← share·mean + rest·g², for share + rest = 1. A network that
+ * has learnt every image has gradients whose squares are subnormal; so g counts
+ * for at least 1e-16, which is nothing beside any ε, and keeps the mean from
+ * becoming subnormal when it decays. */
+static inline f32x4 mean_square(f32x4 g, float share, float rest, float *mean) {
+    const f32x4 size = f32x4_max(f32x4_abs(g), f32x4_splat(1e-16f));
+    const f32x4 square = size * size * f32x4_splat(rest);
+    const f32x4 next = f32x4_madd(f32x4_splat(share), f32x4_load(mean), square);
+    f32x4_store(mean, next);
+    return next;
+}
+
 static inline f32x4 momentum_direction(const OptimizerStep *s, bool nesterov,
                                        f32x4 g, float *velocity) {
     const f32x4 mu = f32x4_splat(s->momentum);
@@ -99,11 +111,8 @@ static inline f32x4 momentum_direction(const OptimizerStep *s, bool nesterov,
 }
 
 static inline f32x4 rmsprop_direction(const OptimizerStep *s, f32x4 g,
-                                      float *mean_square) {
-    const f32x4 square = g * g * f32x4_splat(s->one_minus_alpha);
-    const f32x4 mean = flush_tiny(
-        f32x4_madd(f32x4_splat(s->alpha), f32x4_load(mean_square), square));
-    f32x4_store(mean_square, mean);
+                                      float *slot) {
+    const f32x4 mean = mean_square(g, s->alpha, s->one_minus_alpha, slot);
     return g / (f32x4_sqrt(mean) + f32x4_splat(s->epsilon));
 }
 
@@ -112,11 +121,8 @@ static inline f32x4 adam_direction(const OptimizerStep *s, f32x4 g,
     const f32x4 m =
         flush_tiny(f32x4_madd(f32x4_splat(s->beta1), f32x4_load(first),
                               g * f32x4_splat(s->one_minus_beta1)));
-    const f32x4 v =
-        flush_tiny(f32x4_madd(f32x4_splat(s->beta2), f32x4_load(second),
-                              g * g * f32x4_splat(s->one_minus_beta2)));
+    const f32x4 v = mean_square(g, s->beta2, s->one_minus_beta2, second);
     f32x4_store(first, m);
-    f32x4_store(second, v);
     return m / f32x4_madd(f32x4_sqrt(v), f32x4_splat(s->root_correction),
                           f32x4_splat(s->epsilon));
 }
