@@ -15,6 +15,7 @@ import { atMostEvery, latestOnly } from './state/latest.js';
 import { createStore } from './state/store.js';
 import { loadRuns, saveRuns } from './state/kept-runs.js';
 import { createToolbox } from './toolbox.js';
+import { restBetweenFrames } from './ui/frame.js';
 import './ui/announcer.js';
 import './ui/confusion.js';
 import './ui/curves.js';
@@ -62,6 +63,7 @@ function onEvent(event) {
 /** @param {import('./protocol.js').Progress} progress */
 function onProgress(progress) {
   const { record, progress: before } = store.state;
+  restBetweenFrames(progress.pauseMs);
   if (record && progress.points.length) {
     recordProgress(record, progress);
     store.set({ record });
@@ -98,7 +100,7 @@ function onEvaluation(evaluation) {
   const { record } = store.state;
   if (record) recordEvaluation(record, evaluation);
   if (record && !evaluation.live) store.set({ record });
-  if (evaluation.set !== 'test') return;
+  if (!evaluation.predicted) return;
   store.set({ evaluation });
   if (mayLook()) look();
 }

@@ -75,12 +75,14 @@
  */
 
 /**
- * Where a run stands. Sent at most about every 60 ms while training, and after
- * every call that changes it.
+ * Where a run stands. Sent about every 100 ms while training, or every `pauseMs`
+ * where that is longer, and after every call that changes it.
  * @typedef {object} Progress
  * @property {'progress'} type
  * @property {'empty'|'ready'|'training'|'waiting'|'paused'|'finished'|'failed'} phase
  *   `empty`: no data yet; `waiting`: training, but the next images are not here
+ * @property {number} pauseMs           how long the page should rest between frames,
+ *   because training takes every core; 0 in the first second, and where it does not
  * @property {number} step
  * @property {number} totalSteps
  * @property {number} epoch            whole epochs done
@@ -119,8 +121,9 @@
  * @property {number} loss
  * @property {number} accuracy
  * @property {Uint32Array} confusion        [10,10], row = label, column = prediction
- * @property {Uint8Array|null} predicted    [count], for the test set
- * @property {Float32Array|null} probabilities  [count,10], for the test set
+ * @property {Uint8Array|null} predicted
+ *   [count], for the test set; null when a newer evaluation follows at once
+ * @property {Float32Array|null} probabilities   [count,10], likewise
  */
 
 /**

@@ -10,6 +10,7 @@
  * @typedef {import('../core/trainer.js').Trainer} Trainer
  * @typedef {import('../core/trainer.js').Metrics} Metrics
  * @typedef {import('../protocol.js').Point} Point
+ * @typedef {Pick<Metrics, 'step' | 'totalSteps'>} Way
  */
 
 /** Points of a whole run, about. */
@@ -98,7 +99,7 @@ export class Pulse {
 
   /**
    * Steps from one point to the next.
-   * @param {Metrics} metrics
+   * @param {Pick<Metrics, 'totalSteps'>} metrics
    */
   spacing({ totalSteps }) {
     return Math.max(1, Math.ceil(totalSteps / POINTS_PER_RUN));
@@ -106,11 +107,11 @@ export class Pulse {
 
   /**
    * Steps until the next point.
-   * @param {Metrics} metrics
+   * @param {Way} way
    */
-  stepsToPoint(metrics) {
-    const spacing = this.spacing(metrics);
-    return spacing - (metrics.step % spacing);
+  stepsToPoint(way) {
+    const spacing = this.spacing(way);
+    return spacing - (way.step % spacing);
   }
 
   /**

@@ -30,11 +30,18 @@ import { Ticker } from './ticker.js';
 
 /** One slice of training or evaluating; a pause is heard within it. */
 const SLICE_MS = 10;
-/** Ten reports a second: what the page draws for one takes a core from training. */
 const REPORT_MS = 100;
+/**
+ * Where training takes every core, what the page draws for a report holds it up,
+ * and so does a turn. Both become rarer as a run goes on: a report after a tenth of
+ * the time trained so far, up to so long; a slice up to so long.
+ */
+const CALM_SHARE = 0.1;
+const CALM_REPORT_MS = 400;
+const CALM_SLICE_MS = 20;
 
 /** A slice looks at the clock about so often, should its steps take longer. */
-const CLOCK_READS = 4;
+const CLOCK_READS = 2;
 
 /** The next images are not here; or not even announced, but on their way. */
 const NOT_YET = ['DATA_PENDING', 'NO_DATA'];
@@ -68,6 +75,10 @@ export class RunLoop {
   #testedStep = -1;
   /** @type {Uint8Array | null} */
   #watched = null;
+  /** Evaluations that wait for the next report. @type {Evaluation[]} */
+  #untold = [];
+  /** No core is left for the page while this trains. */
+  #takesAll;
 
   /**
    * @param {Trainer} trainer
@@ -76,6 +87,8 @@ export class RunLoop {
   constructor(trainer, emit) {
     this.#trainer = trainer;
     this.#emit = emit;
+    const cores = globalThis.navigator?.hardwareConcurrency ?? Infinity;
+    this.#takesAll = trainer.engine.threads >= cores;
     this.#pulse = new Pulse(trainer);
     this.#evaluator = new Evaluator(trainer);
   }
@@ -201,10 +214,12 @@ export class RunLoop {
   /** Say where the run stands, now. */
   report() {
     const metrics = this.#trainer.metrics();
+    this.#tellEvaluations();
     this.#lastReport = performance.now();
     this.#emit({
       type: 'progress',
       phase: this.#phase,
+      pauseMs: this.#pauseMs(),
       step: metrics.step,
       totalSteps: metrics.totalSteps,
       epoch: metrics.epoch,
@@ -226,6 +241,17 @@ export class RunLoop {
     this.#evaluator.drop();
     this.#rest('paused', false);
     this.#ticker.close();
+  }
+
+  /** How long the page should rest between two frames; 0 as long as it may not. */
+  #pauseMs() {
+    if (this.#phase !== 'training' || this.#speed < Infinity || !this.#takesAll) return 0;
+    const pause = Math.min(CALM_REPORT_MS, this.#pulse.trainingMs * CALM_SHARE);
+    return pause > REPORT_MS ? pause : 0;
+  }
+
+  #sliceMs() {
+    return this.#pauseMs() > 0 ? CALM_SLICE_MS : SLICE_MS;
   }
 
   // ---- Starting and resting ----
@@ -289,7 +315,7 @@ export class RunLoop {
 
   #turn() {
     if (this.#evaluator.busy) {
-      this.#evaluator.slice(SLICE_MS);
+      this.#evaluator.slice(this.#sliceMs());
       this.#ticker.soon();
     } else if (this.#phase === 'training') {
       this.#train();
@@ -311,7 +337,8 @@ export class RunLoop {
       }
       return;
     }
-    if (performance.now() - this.#lastReport >= REPORT_MS) this.report();
+    const pause = Math.max(REPORT_MS, this.#pauseMs());
+    if (performance.now() - this.#lastReport >= pause) this.report();
   }
 
   /** Some steps, as many as are wanted and fit into a slice. */
@@ -324,18 +351,21 @@ export class RunLoop {
     const due = Math.min(this.#goal - before.step, this.#stepsDue(before.step));
     if (due < 1) return;
     const start = performance.now();
-    let metrics = before;
-    const most = this.#stepsInSlice();
+    const { totalSteps, stepsPerEpoch } = before;
+    let { step } = before;
+    const sliceMs = this.#sliceMs();
+    const most = this.#stepsInSlice(sliceMs);
     const atOnce = Math.ceil(most / CLOCK_READS);
     for (let left = Math.min(due, most); left > 0;) {
-      const asked = Math.min(left, atOnce, this.#pulse.stepsToPoint(metrics));
+      const asked = Math.min(left, atOnce, this.#pulse.stepsToPoint({ step, totalSteps }));
       const made = this.#trainer.advance(asked);
-      metrics = this.#trainer.metrics();
-      this.#pointIfDue(metrics);
+      step += made;
+      this.#pointIfDue({ step, totalSteps });
       // Fewer than asked: the epoch has ended, or the next slice hears why.
-      if (made < asked || metrics.step % metrics.stepsPerEpoch === 0) break;
-      left = performance.now() - start < SLICE_MS ? left - made : 0;
+      if (made < asked || step % stepsPerEpoch === 0) break;
+      left = performance.now() - start < sliceMs ? left - made : 0;
     }
+    const metrics = this.#trainer.metrics();
     this.#pulse.spent(metrics, performance.now() - start);
     this.#afterSlice(before, metrics, performance.now() - start);
   }
@@ -362,18 +392,21 @@ export class RunLoop {
     this.#ticker.soon();
   }
 
-  /** @param {Metrics} metrics */
-  #pointIfDue(metrics) {
+  /** @param {import('./pulse.js').Way} way */
+  #pointIfDue(way) {
     const every = this.#speed < 1000 / REPORT_MS;
-    if (every || this.#pulse.stepsToPoint(metrics) === this.#pulse.spacing(metrics)) {
-      this.#pulse.point(metrics);
+    if (every || this.#pulse.stepsToPoint(way) === this.#pulse.spacing(way)) {
+      this.#pulse.point(this.#trainer.metrics());
     }
   }
 
-  /** As many as the time of the last ones says; one while nothing is known. */
-  #stepsInSlice() {
+  /**
+   * As many as the time of the last ones says; one while nothing is known.
+   * @param {number} sliceMs
+   */
+  #stepsInSlice(sliceMs) {
     if (Number.isNaN(this.#stepMs)) return 1;
-    return Math.max(1, Math.floor(SLICE_MS / Math.max(this.#stepMs, 1e-3)));
+    return Math.max(1, Math.floor(sliceMs / Math.max(this.#stepMs, 1e-3)));
   }
 
   // ---- Slow motion ----
@@ -433,9 +466,21 @@ export class RunLoop {
   #ask(set, live) {
     this.#evaluator.ask(set, live, (evaluation) => {
       this.#noteTested(evaluation);
-      this.#emit(evaluation, evaluationBuffers(evaluation));
+      this.#untold.push(evaluation);
+      if (this.#pauseMs() === 0) this.#tellEvaluations();
       if (set === 'validation') this.#judge();
     }, () => {});
+  }
+
+  /** Only the newest look at the test set tells each answer. */
+  #tellEvaluations() {
+    const told = this.#untold.splice(0);
+    const newest = told.filter(({ set }) => set === 'test').pop();
+    for (const each of told) {
+      const whole = each === newest
+        ? each : { ...each, predicted: null, probabilities: null };
+      this.#emit(whole, evaluationBuffers(whole));
+    }
   }
 
   /** @param {Evaluation} evaluation */

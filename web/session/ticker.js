@@ -37,7 +37,8 @@ export class Ticker {
 
   /** A turn as soon as what is waiting has been heard. */
   soon() {
-    clearTimeout(this.#timer);
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (this.#posted || this.#closed) return;
     this.#posted = true;
     this.#task.post();

@@ -68,7 +68,8 @@ export class Curves extends View {
    */
   #uPlot = null;
   #tableOpen = false;
-  #task = () => this.#draw();
+  /** One task for each chart: a slow machine draws them in different frames. */
+  #tasks = CHARTS.map((chart) => () => this.#draw(chart));
 
   connectedCallback() {
     super.connectedCallback();
@@ -76,7 +77,7 @@ export class Curves extends View {
   }
 
   firstUpdated() {
-    new ResizeObserver(() => markDirty(this.#task)).observe(this);
+    new ResizeObserver(() => this.#mark(false)).observe(this);
     const sight = new IntersectionObserver(async ([entry]) => {
       if (!entry.isIntersecting) return;
       sight.disconnect();
@@ -94,7 +95,7 @@ export class Curves extends View {
     const wait = Math.max(0, PAUSE_MS - (performance.now() - this.#drawnAt));
     this.#timer = window.setTimeout(() => {
       this.#timer = 0;
-      markDirty(this.#task);
+      this.#mark(true);
       if (this.#tableOpen) this.requestUpdate();
     }, wait);
   }
@@ -142,24 +143,25 @@ export class Curves extends View {
   #rebuild() {
     for (const { plot } of this.#plots.values()) plot.destroy();
     this.#plots.clear();
-    markDirty(this.#task);
+    this.#mark(false);
   }
 
-  #draw() {
+  /** @param {boolean} patient */
+  #mark(patient) {
+    for (const task of this.#tasks) markDirty(task, patient);
+  }
+
+  /** @param {ChartPlan} chart */
+  #draw(chart) {
     if (!this.hasUpdated || !this.store || !this.#uPlot) return;
     this.#drawnAt = performance.now();
     const { record, plan, highlight } = this.state;
     const earlier = this.state.earlier.filter((run) => run.shown);
     const pointed = earlier.map((run) => run.id === highlight);
-    // One task for each chart: a slow machine draws them in different frames.
-    for (const chart of CHARTS) {
-      markDirty(() => {
-        const host = /** @type {HTMLElement} */ (
-          this.querySelector(`[data-quantity=${chart.quantity}]`));
-        const data = joinLines(chartLines(record, earlier, chart.quantity, plan));
-        this.#show(chart, host, /** @type {uPlot.AlignedData} */ (data), pointed);
-      });
-    }
+    const host = /** @type {HTMLElement} */ (
+      this.querySelector(`[data-quantity=${chart.quantity}]`));
+    const data = joinLines(chartLines(record, earlier, chart.quantity, plan));
+    this.#show(chart, host, /** @type {uPlot.AlignedData} */ (data), pointed);
   }
 
   /**

@@ -23,6 +23,7 @@ const ENDS = {
 };
 
 export class Hero extends View {
+  static rests = true;
   /** @type {(keyof import('../state/store.js').State)[]} */
   static watches = ['progress', 'evaluation', 'data', 'run', 'speed', 'obstacle'];
 

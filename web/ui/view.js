@@ -41,9 +41,6 @@ import { markDirty, unmark } from './frame.js';
  * } ToolboxCommand
  */
 
-/** A view this close to the window counts as seen. */
-const NEARLY_SEEN = '300px 0px';
-
 export class View extends LitElement {
   /**
    * Whether the view may rest while it is out of sight and training runs. What
@@ -113,7 +110,7 @@ export class View extends LitElement {
    * @param {Set<keyof State>} _changed
    */
   changed(_changed) {
-    markDirty(this.#refresh);
+    markDirty(this.#refresh, true);
   }
 
   /**
@@ -129,7 +126,7 @@ export class View extends LitElement {
     new IntersectionObserver(([entry]) => {
       this.#seen = entry.isIntersecting;
       if (this.#seen) this.#catchUp();
-    }, { rootMargin: NEARLY_SEEN }).observe(this);
+    }).observe(this);
   }
 
   #catchUp() {

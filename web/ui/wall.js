@@ -17,6 +17,8 @@ import { tileSize, wallOrder } from '../state/wall-order.js';
 const PAINT_BUDGET_MS = 6;
 /** Images for which room is kept before any is here. */
 const EXPECTED_COUNT = 10000;
+/** So few tiles on their way to another colour can wait for a calm frame. */
+const FEW_TILES = 500;
 const LOUPE_WIDTH = 268;
 
 const SORTS = [
@@ -27,6 +29,7 @@ const SORTS = [
 ];
 
 export class Wall extends View {
+  static rests = true;
   /** @type {(keyof import('../state/store.js').State)[]} */
   static watches = ['test', 'evaluation', 'wall', 'digit', 'engine'];
 
@@ -68,7 +71,7 @@ export class Wall extends View {
   /** @param {Set<keyof import('../state/store.js').State>} changed */
   changed(changed) {
     for (const key of changed) this.#news.add(key);
-    markDirty(this.#paintTask);
+    markDirty(this.#paintTask, true);
     super.changed(changed);
   }
 
@@ -245,9 +248,11 @@ export class Wall extends View {
       this.#painter.setAnswers(evaluation?.predicted ?? null, test.labels, still);
     }
     // Laying out is work enough for one frame.
-    if (moved && this.#painter.pending) markDirty(this.#paintTask);
-    else this.#painter.paint(this.#context(), PAINT_BUDGET_MS);
-    if (this.#painter.pending) markDirty(this.#paintTask);
+    if (!moved || !this.#painter.pending) {
+      this.#painter.paint(this.#context(), PAINT_BUDGET_MS);
+    }
+    const { pending } = this.#painter;
+    if (pending) markDirty(this.#paintTask, pending < FEW_TILES);
   }
 
   /**

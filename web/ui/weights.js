@@ -37,7 +37,7 @@ export class Weights extends View {
   /** @param {Set<keyof import('../state/store.js').State>} changed */
   changed(changed) {
     super.changed(changed);
-    markDirty(this.#task);
+    markDirty(this.#task, true);
   }
 
   render() {
