@@ -122,7 +122,7 @@ typedef struct SparseJob {
     bool accumulate;            /* gradient */
     const SparseFinish *finish; /* gradient */
     float *out;                 /* y row-major, or dW in panels */
-    int columns_per_task, rows_per_task, tasks_down, n_tasks;
+    int tasks_across, tasks_down, rows_per_task, n_tasks;
 } SparseJob;
 
 /* Rows and columns of a task. */
@@ -130,14 +130,24 @@ typedef struct SparseArea {
     int first, end, left, right;
 } SparseArea;
 
+static int panel_count(const SparseJob *job) {
+    return (job->n_outputs + PANEL - 1) / PANEL;
+}
+
+/* The first column of task `across`: panels are dealt out as evenly as can be.
+ */
+static int task_left(const SparseJob *job, int across) {
+    const int panel = panel_count(job) * across / job->tasks_across;
+    return int_min(panel * PANEL, job->n_outputs);
+}
+
 static SparseArea task_area(const SparseJob *job, int task) {
     const int first = task % job->tasks_down * job->rows_per_task;
-    const int left = task / job->tasks_down * job->columns_per_task;
-    return (SparseArea){
-        .first = first,
-        .end = int_min(first + job->rows_per_task, job->n_rows),
-        .left = left,
-        .right = int_min(left + job->columns_per_task, job->n_outputs)};
+    const int across = task / job->tasks_down;
+    return (SparseArea){.first = first,
+                        .end = int_min(first + job->rows_per_task, job->n_rows),
+                        .left = task_left(job, across),
+                        .right = task_left(job, across + 1)};
 }
 
 /* Cut the result into tasks: at panels first, and by rows when there are
@@ -149,15 +159,12 @@ static int cut(SparseJob *job, const Pool *pool) {
     const int n_wanted = shared ? int_min(pool_threads(pool) * TASKS_PER_THREAD,
                                           job->work->n_slots)
                                 : 1;
-    const int n_panels = (job->n_outputs + PANEL - 1) / PANEL;
-    const int panels_each = (n_panels + n_wanted - 1) / n_wanted;
-    const int n_across = (n_panels + panels_each - 1) / panels_each;
-    const int n_down = n_wanted / n_across;
-    job->columns_per_task = panels_each * PANEL;
+    job->tasks_across = int_min(panel_count(job), n_wanted);
+    const int n_down = n_wanted / job->tasks_across;
     job->rows_per_task = (job->n_rows + n_down - 1) / n_down;
     job->tasks_down =
         (job->n_rows + job->rows_per_task - 1) / job->rows_per_task;
-    return n_across * job->tasks_down;
+    return job->tasks_across * job->tasks_down;
 }
 
 /* The list that task `task` goes through; of by_input, the copy of the thread
