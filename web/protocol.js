@@ -82,7 +82,7 @@
  * @property {'empty'|'ready'|'training'|'waiting'|'paused'|'finished'|'failed'} phase
  *   `empty`: no data yet; `waiting`: training, but the next images are not here
  * @property {number} pauseMs           how long the page should rest between frames,
- *   because training takes every core; 0 in the first second, and where it does not
+ *   because training takes every core; 0 where it does not
  * @property {number} step
  * @property {number} totalSteps
  * @property {number} epoch            whole epochs done

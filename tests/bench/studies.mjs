@@ -25,9 +25,9 @@ const deep = (/** @type {string} */ norm) => `net=${`dense 64, ${norm}relu, `.re
  */
 const STUDIES = {
   second: {
-    title: '98 % in a second: 784-192-10, three epochs',
-    run: 'net=dense 192, relu, dense 10 batch=128 lr=0.008 beta1=0.7 schedule=one-cycle '
-      + 'epochs=3 validation=0',
+    title: '98 % in a second: 784-128-10, three epochs',
+    run: 'net=dense 128, relu, dense 10 batch=128 lr=0.012 beta1=0.7 schedule=one-cycle '
+      + 'smoothing=0.04 epochs=3 validation=0',
     atLeast: 0.98,
   },
   simard: {

@@ -33,8 +33,9 @@ const SLICE_MS = 10;
 const REPORT_MS = 100;
 /**
  * Where training takes every core, what the page draws for a report holds it up,
- * and so does a turn. Both become rarer as a run goes on: a report after a tenth of
- * the time trained so far, up to so long; a slice up to so long.
+ * and so does a turn. Then the page draws for a report and not in between, a slice
+ * is longer, and reports become rarer as a run goes on: one after a tenth of the
+ * time trained so far, up to so long.
  */
 const CALM_SHARE = 0.1;
 const CALM_REPORT_MS = 400;
@@ -243,11 +244,11 @@ export class RunLoop {
     this.#ticker.close();
   }
 
-  /** How long the page should rest between two frames; 0 as long as it may not. */
+  /** How long the page should rest between two frames; 0 where it need not. */
   #pauseMs() {
     if (this.#phase !== 'training' || this.#speed < Infinity || !this.#takesAll) return 0;
     const pause = Math.min(CALM_REPORT_MS, this.#pulse.trainingMs * CALM_SHARE);
-    return pause > REPORT_MS ? pause : 0;
+    return Math.max(pause, REPORT_MS);
   }
 
   #sliceMs() {

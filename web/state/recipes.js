@@ -28,12 +28,13 @@ export const RECIPES = [
     id: 'second',
     name: '98 % in a second',
     observe: 'Three epochs over all 60,000 digits, with a learning rate that climbs, then '
-      + 'falls to almost nothing: most of the gain comes while it falls.',
+      + 'falls to almost nothing: most of the gain comes while it falls. Smoothed labels '
+      + 'keep the network from being too sure of itself.',
     runs: [{
       name: '',
       values: {
-        net: 'dense 192, relu, dense 10', optimizer: 'adam', batch: '128', lr: '0.008',
-        beta1: '0.7', schedule: 'one-cycle', epochs: '3', validation: '0',
+        net: SMALL_NET, optimizer: 'adam', batch: '128', lr: '0.012', beta1: '0.7',
+        schedule: 'one-cycle', smoothing: '0.04', epochs: '3', validation: '0',
       },
     }],
   },

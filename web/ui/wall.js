@@ -17,8 +17,6 @@ import { tileSize, wallOrder } from '../state/wall-order.js';
 const PAINT_BUDGET_MS = 6;
 /** Images for which room is kept before any is here. */
 const EXPECTED_COUNT = 10000;
-/** So few tiles on their way to another colour can wait for a calm frame. */
-const FEW_TILES = 500;
 const LOUPE_WIDTH = 268;
 
 const SORTS = [
@@ -251,8 +249,7 @@ export class Wall extends View {
     if (!moved || !this.#painter.pending) {
       this.#painter.paint(this.#context(), PAINT_BUDGET_MS);
     }
-    const { pending } = this.#painter;
-    if (pending) markDirty(this.#paintTask, pending < FEW_TILES);
+    if (this.#painter.pending) markDirty(this.#paintTask, true);
   }
 
   /**
