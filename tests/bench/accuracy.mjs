@@ -25,13 +25,14 @@ const RECIPES = {
   },
   five: {
     title: 'five seconds',
-    run: 'net=dense 512, relu, dense 10&batch=128&lr=0.005&beta1=0.7&schedule=one-cycle'
-      + '&epochs=6&validation=0',
+    run: 'net=dense 512, relu, dense 10&batch=128&lr=0.006&beta1=0.7&schedule=one-cycle'
+      + '&smoothing=0.08&epochs=5&validation=0&elastic=20&rotate=5&shift=0.5',
   },
   thirty: {
     title: 'thirty seconds',
-    run: 'net=dense 512, relu, dropout 0.1, dense 10&batch=128&lr=0.004&schedule=one-cycle'
-      + '&epochs=16&validation=0&elastic=30&rotate=7&scale=0.07&shift=0.5',
+    run: 'net=dense 768, relu, dense 256, relu, dense 10&batch=128&lr=0.002&beta1=0.8'
+      + '&schedule=one-cycle&smoothing=0.08&epochs=20&validation=0'
+      + '&elastic=30&rotate=7&scale=0.07&shift=0.5',
   },
 };
 
