@@ -80,6 +80,13 @@ void elementwise_multiply(size_t count, const float *x, float *y) {
     map2(count, y, x, 0, y, product_of);
 }
 
+SIMD_INLINE f32x4 minus(f32x4 x, f32x4 subtrahend) { return x - subtrahend; }
+
+void elementwise_subtract(size_t count, const float *x, float subtrahend,
+                          float *y) {
+    map1(count, x, subtrahend, y, minus);
+}
+
 SIMD_INLINE f32x4 axpy(f32x4 y, f32x4 x, f32x4 factor) {
     return f32x4_madd(factor, x, y);
 }
@@ -191,15 +198,7 @@ bool elementwise_is_finite(size_t count, const float *x) {
     return largest_bits(count, x) < infinity_bits;
 }
 
-size_t elementwise_argmax(size_t count, const float *x) {
-    assert(count >= 1);
-    size_t best = 0;
-    for (size_t i = 1; i < count; i++)
-        if (x[i] > x[best]) best = i;
-    return best;
-}
-
-/* The largest element; NaNs show in the exponentials. */
+/* The largest element, count >= 1; NaNs are passed over unless x[0] is one. */
 static float row_max(size_t count, const float *x) {
     f32x4 most = f32x4_splat(x[0]);
     size_t i = 0;
@@ -210,22 +209,23 @@ static float row_max(size_t count, const float *x) {
     return largest;
 }
 
-/* y = exp(x - largest); returns the sum of y. */
-static float row_exp(size_t count, const float *x, float largest, float *y) {
-    const f32x4 shift = f32x4_splat(largest);
+size_t elementwise_argmax(size_t count, const float *x) {
+    assert(count >= 1);
+    const f32x4 largest = f32x4_splat(row_max(count, x));
+    for (size_t i = 0; i < count; i += 4) {
+        const f32x4 four = i + 4 <= count ? f32x4_load(x + i)
+                                          : f32x4_load_part(x + i, count - i);
+        const uint32_t found = i32x4_bits(four == largest);
+        if (found != 0) return i + (size_t)__builtin_ctz(found);
+    }
+    return 0;
+}
+
+static float row_sum(size_t count, const float *x) {
     f32x4 sum = f32x4_zero();
     size_t i = 0;
-    for (; i + 4 <= count; i += 4) {
-        const f32x4 e = vmath_exp4(f32x4_load(x + i) - shift);
-        f32x4_store(y + i, e);
-        sum += e;
-    }
-    const size_t rest = count - i;
-    if (rest > 0) {
-        const f32x4 e = vmath_exp4(f32x4_load_part(x + i, rest) - shift);
-        f32x4_store_part(y + i, e, rest);
-        sum += f32x4_load_part(y + i, rest);
-    }
+    for (; i + 4 <= count; i += 4) sum += f32x4_load(x + i);
+    sum += f32x4_load_part(x + i, count - i);
     return f32x4_sum(sum);
 }
 
@@ -234,13 +234,12 @@ SIMD_INLINE f32x4 over(f32x4 x, f32x4 divisor) { return x / divisor; }
 void elementwise_softmax_rows(int n_rows, int n_columns, const float *x,
                               float *y) {
     assert(n_columns >= 1);
-    const size_t n = (size_t)n_columns;
-    for (size_t row = 0; row < (size_t)n_rows; row++) {
-        const float *const x_row = x + row * n;
-        float *const y_row = y + row * n;
-        const float sum = row_exp(n, x_row, row_max(n, x_row), y_row);
-        map1(n, y_row, sum, y_row, over);
-    }
+    const size_t n = (size_t)n_columns, end = (size_t)n_rows * n;
+    for (size_t at = 0; at < end; at += n)
+        elementwise_subtract(n, x + at, row_max(n, x + at), y + at);
+    vmath_exp(end, y, y);
+    for (size_t at = 0; at < end; at += n)
+        map1(n, y + at, row_sum(n, y + at), y + at, over);
 }
 
 /* ---- activations -------------------------------------------------------- */

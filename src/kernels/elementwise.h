@@ -30,6 +30,10 @@ void elementwise_add(size_t count, const float *x, float *y);
 /* y[i] *= x[i] */
 void elementwise_multiply(size_t count, const float *x, float *y);
 
+/* y[i] = x[i] − subtrahend; y may be x. */
+void elementwise_subtract(size_t count, const float *x, float subtrahend,
+                          float *y);
+
 /* y[i] = madd(factor, x[i], y[i]) */
 void elementwise_axpy(size_t count, float factor, const float *x, float *y);
 

@@ -9,8 +9,8 @@ enum { ROWS_PER_TASK = 64 };
 void loss_bind(Loss *loss, Arena *arena, const LossSettings *settings,
                int max_rows, int outputs) {
     assert(outputs == CLASS_COUNT || outputs == 1);
-    *loss = (Loss){
-        .settings = *settings, .max_rows = max_rows, .outputs = outputs};
+    *loss =
+        (Loss){.settings = *settings, .max_rows = max_rows, .outputs = outputs};
     const size_t rows = (size_t)max_rows;
     loss->row_loss = arena_floats(arena, rows);
     loss->probabilities = arena_floats(arena, rows * CLASS_COUNT);
@@ -36,14 +36,19 @@ static int task_count(int rows) {
     return (rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK;
 }
 
-/* What output k should be for an image with that label. */
-static float target(const Loss *loss, int label, int k) {
+/* What the output that stands for the label should be (one = 1), or another
+ * (one = 0). */
+static float target_value(const Loss *loss, float one) {
     const LossSettings *const s = &loss->settings;
-    const int wanted = loss->outputs == 1 ? s->digit : k;
-    const float one = label == wanted ? 1 : 0;
     if (s->kind != LOSS_CROSS_ENTROPY || s->smoothing == 0) return one;
     return (float)((1 - s->smoothing) * (double)one +
                    s->smoothing / loss->outputs);
+}
+
+/* What output k should be for an image with that label. */
+static float target(const Loss *loss, int label, int k) {
+    const int wanted = loss->outputs == 1 ? loss->settings.digit : k;
+    return target_value(loss, label == wanted ? 1 : 0);
 }
 
 /* ==== The loss of one row =============================================== */
@@ -90,8 +95,7 @@ static float row_loss(const Loss *loss, const float *z_row, int label) {
 /* ==== Probabilities ===================================================== */
 
 /* Softmax of rows first .. end-1 and, in row_loss, log p[best]. */
-static void softmax_rows(const Loss *loss, const float *z, int first,
-                         int end) {
+static void softmax_rows(const Loss *loss, const float *z, int first, int end) {
     const size_t at = (size_t)first * CLASS_COUNT;
     elementwise_softmax_rows(end - first, CLASS_COUNT, z + at,
                              loss->probabilities + at);
@@ -183,35 +187,47 @@ LossSum loss_forward(Loss *loss, Pool *pool, int rows, const float *z,
 
 /* ==== Backward ========================================================== */
 
-/* What the target is taken from: p where the loss has its own squashing. */
-static float compared(const Loss *loss, const float *z_row, size_t row, int k) {
-    const float *const p_row = loss->probabilities + row * CLASS_COUNT;
-    switch (loss->settings.kind) {
-    case LOSS_CROSS_ENTROPY: return p_row[k];
-    case LOSS_BINARY: return p_row[loss->settings.digit];
-    case LOSS_MSE:
-    case LOSS_PERCEPTRON:
-    case LOSS_COUNT: break;
+/* dz = (y − t)·factor of rows with ten outputs, where y is p if the loss has
+ * its own squashing, z otherwise. */
+static void ten_outputs(const LossJob *job, int first, int end, float factor) {
+    const Loss *const loss = job->loss;
+    const size_t at = (size_t)first * CLASS_COUNT;
+    const size_t count = (size_t)(end - first) * CLASS_COUNT;
+    const float *const y = loss->settings.kind == LOSS_CROSS_ENTROPY
+                               ? loss->probabilities
+                               : job->z;
+    const float hot = target_value(loss, 1), cold = target_value(loss, 0);
+    elementwise_subtract(count, y + at, cold, job->dz + at);
+    elementwise_scale(count, factor, job->dz + at);
+    for (int n = first; n < end; n++) {
+        assert(job->labels[n] < CLASS_COUNT);
+        const size_t wanted = (size_t)n * CLASS_COUNT + job->labels[n];
+        job->dz[wanted] = (y[wanted] - hot) * factor;
     }
-    return z_row[k];
+}
+
+static void single_output(const LossJob *job, int first, int end,
+                          float factor) {
+    const Loss *const loss = job->loss;
+    const bool binary = loss->settings.kind == LOSS_BINARY;
+    for (int n = first; n < end; n++) {
+        const size_t p = (size_t)n * CLASS_COUNT + (size_t)loss->settings.digit;
+        const float y = binary ? loss->probabilities[p] : job->z[n];
+        job->dz[n] = (y - target(loss, job->labels[n], 0)) * factor;
+    }
 }
 
 static void backward_task(void *context, int task) {
     const LossJob *const job = context;
     const Loss *const loss = job->loss;
-    const size_t outputs = (size_t)loss->outputs;
     const float factor = loss->settings.kind == LOSS_MSE
-                             ? 2 * job->scale / (float)outputs
+                             ? 2 * job->scale / (float)loss->outputs
                              : job->scale;
-    for (int n = task * ROWS_PER_TASK; n < task_end(task, job->rows); n++) {
-        const size_t row = (size_t)n;
-        const float *const z_row = job->z + row * outputs;
-        for (int k = 0; k < loss->outputs; k++)
-            job->dz[row * outputs + (size_t)k] =
-                (compared(loss, z_row, row, k) -
-                 target(loss, job->labels[n], k)) *
-                factor;
-    }
+    const int first = task * ROWS_PER_TASK, end = task_end(task, job->rows);
+    if (loss->outputs == 1)
+        single_output(job, first, end, factor);
+    else
+        ten_outputs(job, first, end, factor);
 }
 
 void loss_backward(const Loss *loss, Pool *pool, int rows, size_t batch_rows,
