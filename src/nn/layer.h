@@ -93,8 +93,8 @@ typedef struct Pass {
     bool accumulate;     /* add to the gradients; false: overwrite them */
     GradientReady *ready; /* set for the last chunk of a batch only */
     void *ready_context;
-    float plain_step; /* not 0: a whole update is w += plain_step·gradient, and a
-                         layer may make it itself instead of announcing */
+    float plain_step; /* not 0: a whole update is w += plain_step·gradient, and
+                         a layer may make it itself instead of announcing */
 } Pass;
 
 typedef struct Layer Layer;
