@@ -58,10 +58,11 @@ SIMD_INLINE void run_tile(int mr, int nv, int k, const float **a, bool packed,
                           const float *b, size_t b_step, float *c, size_t ldc,
                           bool from_c) {
     f32x4 acc[MR_MAX][NV_MAX];
-    for (int r = 0; r < mr; r++)
+    for (int r = 0; r < mr; r++) {
+        const float *const row = one_address(c + (size_t)r * ldc);
         for (int v = 0; v < nv; v++)
-            acc[r][v] =
-                from_c ? f32x4_load(c + (size_t)r * ldc + 4 * v) : f32x4_zero();
+            acc[r][v] = from_c ? f32x4_load(row + 4 * v) : f32x4_zero();
+    }
     for (int p = 0; p < k; p++) {
         f32x4 row[NV_MAX];
         for (int v = 0; v < nv; v++) row[v] = f32x4_load(b + 4 * v);
@@ -74,9 +75,10 @@ SIMD_INLINE void run_tile(int mr, int nv, int k, const float **a, bool packed,
         if (packed) a[0] += mr;
         for (int r = 0; r < mr && !packed; r++) a[r]++;
     }
-    for (int r = 0; r < mr; r++)
-        for (int v = 0; v < nv; v++)
-            f32x4_store(c + (size_t)r * ldc + 4 * v, acc[r][v]);
+    for (int r = 0; r < mr; r++) {
+        float *const row = one_address(c + (size_t)r * ldc);
+        for (int v = 0; v < nv; v++) f32x4_store(row + 4 * v, acc[r][v]);
+    }
 }
 
 /* Copy m x n floats from one stride to another. */
@@ -123,12 +125,14 @@ typedef void StripKernel(const Strip *strip);
     }
 STRIP_KERNELS(4, 1)
 STRIP_KERNELS(4, 2)
-STRIP_KERNELS(4, 3)
-STRIP_KERNELS(4, 4)
 STRIP_KERNELS(6, 1)
 STRIP_KERNELS(6, 2)
+STRIP_KERNELS(6, 3)
+STRIP_KERNELS(6, 4)
 #undef STRIP_KERNELS
 
+/* 4x8 and 6x8 fill the registers of 128 bits of x86; 6x16 those of ARM, and of
+ * x86 where the browser joins two vectors into one of 256 bits. */
 #define PAIR(mr, nv)                                                           \
     { strip_packed_##mr##_##nv, strip_placed_##mr##_##nv }
 
@@ -142,7 +146,7 @@ typedef struct Tile {
 static const Tile tiles[] = {
     {"4x8", 4, 2, {PAIR(4, 1), PAIR(4, 2)}},
     {"6x8", 6, 2, {PAIR(6, 1), PAIR(6, 2)}},
-    {"4x16", 4, 4, {PAIR(4, 1), PAIR(4, 2), PAIR(4, 3), PAIR(4, 4)}},
+    {"6x16", 6, 4, {PAIR(6, 1), PAIR(6, 2), PAIR(6, 3), PAIR(6, 4)}},
 };
 
 /* A strip lies within one panel of a matrix in panels. */
