@@ -75,10 +75,9 @@ static inline f32x4 sign(f32x4 w) {
 }
 
 /* g = clip·∇ + l2·w + l1·sign(w) */
-static inline f32x4 regularised(const OptimizerStep *s, f32x4 gradient, f32x4 w,
-                                bool penalised) {
+static inline f32x4 regularised(const OptimizerStep *s, f32x4 gradient,
+                                f32x4 w) {
     const f32x4 g = gradient * f32x4_splat(s->clip);
-    if (!penalised) return g;
     return f32x4_madd(f32x4_splat(s->l1), sign(w),
                       f32x4_madd(f32x4_splat(s->l2), w, g));
 }
@@ -127,18 +126,17 @@ static inline f32x4 adam_direction(const OptimizerStep *s, f32x4 g,
                           f32x4_splat(s->epsilon));
 }
 
-/* Four weights; slots are updated in place. `kind`, `plain` (no clipping, no
- * penalty) and `penalised` are constants at every call, so each instance is
- * straight code. */
+/* Four weights; slots are updated in place. `kind` and `plain` (no clipping, no
+ * penalty) are constants at every call, so each instance is straight code. */
 static inline __attribute__((always_inline)) void
-update_vector(OptimizerKind kind, bool plain, bool penalised,
-              const OptimizerStep *s, float *weight, const float *gradient,
-              float *slot0, float *slot1) {
+update_vector(OptimizerKind kind, bool plain, const OptimizerStep *s,
+              float *weight, const float *gradient, float *slot0,
+              float *slot1) {
     f32x4 w = f32x4_load(weight);
     f32x4 g = f32x4_load(gradient);
     if (!plain) {
-        g = regularised(s, g, w, penalised);
-        if (penalised) w = w * f32x4_splat(s->shrink);
+        g = regularised(s, g, w);
+        w = w * f32x4_splat(s->shrink);
     }
     f32x4 direction = g;
     if (kind == OPTIMIZER_MOMENTUM || kind == OPTIMIZER_NESTEROV)
@@ -155,15 +153,15 @@ update_vector(OptimizerKind kind, bool plain, bool penalised,
 /* Weights 0 .. count-1, two vectors a round; the last one to seven go through a
  * padded copy, so that they see the same arithmetic as the others. */
 static inline __attribute__((always_inline)) void
-update_range(OptimizerKind kind, bool plain, bool penalised,
-             const OptimizerStep *shared, size_t count, float *w,
-             const float *g, float *slot0, float *slot1) {
+update_range(OptimizerKind kind, bool plain, const OptimizerStep *shared,
+             size_t count, float *w, const float *g, float *slot0,
+             float *slot1) {
     const OptimizerStep own = *shared; /* so that the loop need not reload it */
     const OptimizerStep *const s = &own;
     const size_t whole = count / 8 * 8;
     for (size_t i = 0; i < whole; i += 8)
         for (size_t j = i; j < i + 8; j += 4)
-            update_vector(kind, plain, penalised, s, w + j, g + j,
+            update_vector(kind, plain, s, w + j, g + j,
                           slot0 != NULL ? slot0 + j : NULL,
                           slot1 != NULL ? slot1 + j : NULL);
     const size_t rest_bytes = (count - whole) * sizeof(float);
@@ -174,33 +172,30 @@ update_range(OptimizerKind kind, bool plain, bool penalised,
     if (slot0 != NULL) memcpy(tail[2], slot0 + whole, rest_bytes);
     if (slot1 != NULL) memcpy(tail[3], slot1 + whole, rest_bytes);
     for (size_t j = 0; j < 8; j += 4)
-        update_vector(kind, plain, penalised, s, tail[0] + j, tail[1] + j,
+        update_vector(kind, plain, s, tail[0] + j, tail[1] + j,
                       tail[2] + j, tail[3] + j);
     memcpy(w + whole, tail[0], rest_bytes);
     if (slot0 != NULL) memcpy(slot0 + whole, tail[2], rest_bytes);
     if (slot1 != NULL) memcpy(slot1 + whole, tail[3], rest_bytes);
 }
 
-/* One compiled instance for each (kind, plain, penalised). */
+/* One compiled instance for each (kind, plain). */
 #define UPDATE_KIND(kind)                                                      \
     if (plain)                                                                 \
-        update_range(kind, true, false, s, count, weight, gradient, slot0,     \
-                     slot1);                                                   \
-    else if (penalised)                                                        \
-        update_range(kind, false, true, s, count, weight, gradient, slot0,     \
+        update_range(kind, true, &step, count, weight, gradient, slot0,        \
                      slot1);                                                   \
     else                                                                       \
-        update_range(kind, false, false, s, count, weight, gradient, slot0,    \
+        update_range(kind, false, &step, count, weight, gradient, slot0,       \
                      slot1);                                                   \
     return
 
 void optimizer_update(const Optimizer *optimizer, size_t offset, size_t count,
                       float *weight, const float *gradient, bool penalised) {
     assert(offset + count <= optimizer->size);
-    const OptimizerStep *const s = &optimizer->step;
-    const bool plain =
-        s->clip == 1 &&
-        (!penalised || (s->l1 == 0 && s->l2 == 0 && s->shrink == 1));
+    OptimizerStep step = optimizer->step;
+    if (!penalised) step.l1 = step.l2 = 0, step.shrink = 1;
+    const bool plain = step.clip == 1 && step.l1 == 0 && step.l2 == 0 &&
+                       step.shrink == 1;
     float *const slot0 =
         optimizer->slot[0] != NULL ? optimizer->slot[0] + offset : NULL;
     float *const slot1 =

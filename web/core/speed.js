@@ -16,6 +16,9 @@ import { createDataset, writeImages } from './data.js';
 const SAMPLE_MS = 1;
 const SAMPLES = 6;
 
+/** Where the clock stands still, a sample ends after so many rounds. */
+const MOST_ROUNDS = 2 ** 20;
+
 /** Multiplications by weights in one warm-up step at most: a few milliseconds. */
 const STEP_PRODUCTS = 2e7;
 
@@ -23,45 +26,56 @@ const STEP_PRODUCTS = 2e7;
 const TILE_WARM_MS = 8;
 
 /**
- * Flops a millisecond of one tile: the best of some samples, after the engine
- * has had time to compile it well.
+ * A tile on trial: probe rounds that take long enough to be timed, and the
+ * most flops a millisecond so far.
+ * @typedef {{tile: number, rounds: number, best: number}} Trial
+ */
+
+/**
+ * Flops a millisecond of one tile, in one sample.
  * @param {Core} core
  * @param {number} trainer
- * @param {number} tile
+ * @param {Trial} trial
  */
-function tileSpeed(core, trainer, tile) {
-  const begin = performance.now();
-  let rounds = 1;
-  let best = 0;
-  for (let sample = 0; sample < SAMPLES;) {
+function timeTile(core, trainer, trial) {
+  for (;;) {
     const start = performance.now();
-    const flops = core.call('soma_gemm_probe', trainer, tile, rounds) * rounds;
-    const now = performance.now();
-    if (now - start < SAMPLE_MS && rounds < 2 ** 20) {
-      rounds *= 2;
-    } else if (now - begin > TILE_WARM_MS) {
-      best = Math.max(best, flops / (now - start));
-      sample += 1;
+    const flops = core.call('soma_gemm_probe', trainer, trial.tile, trial.rounds);
+    const ms = performance.now() - start;
+    if (ms >= SAMPLE_MS || trial.rounds >= MOST_ROUNDS) {
+      return flops * trial.rounds / Math.max(ms, SAMPLE_MS);
     }
+    trial.rounds *= 2;
   }
-  return best;
 }
 
 /**
- * Measure the compiled tiles for some milliseconds and name the fastest.
+ * Measure the compiled tiles for some milliseconds and name the fastest: each
+ * has time to leave the baseline tier, then they take turns, so that a machine
+ * that is busy for a moment slows all of them.
  * @param {Core} core
  * @param {number} trainer
  * @returns {{best: number, tiles: {name: string, gflops: number}[]}}
  */
 export function measureTiles(core, trainer) {
-  const count = core.call('soma_gemm_tile_count');
-  const tiles = Array.from({ length: count }, (_, tile) => ({
-    name: core.textOf('soma_gemm_tile_name', tile),
-    gflops: count > 1 ? tileSpeed(core, trainer, tile) / 1e6 : NaN,
-  }));
-  const best = tiles.reduce((top, { gflops }, tile) => (
-    gflops > tiles[top].gflops ? tile : top), 0);
-  return { best, tiles };
+  const trials = Array.from(
+    { length: core.call('soma_gemm_tile_count') },
+    (_, tile) => ({ tile, rounds: 1, best: 0 }),
+  );
+  for (const trial of trials) {
+    const end = performance.now() + TILE_WARM_MS;
+    while (performance.now() < end) timeTile(core, trainer, trial);
+  }
+  for (let sample = 0; sample < SAMPLES; sample += 1) {
+    for (const trial of trials) {
+      trial.best = Math.max(trial.best, timeTile(core, trainer, trial));
+    }
+  }
+  return {
+    best: trials.reduce((top, trial) => (trial.best > top.best ? trial : top)).tile,
+    tiles: trials.map(({ tile, best }) => (
+      { name: core.textOf('soma_gemm_tile_name', tile), gflops: best / 1e6 })),
+  };
 }
 
 /** Images for the warm-up: as many zeros as handwriting has, fixed. */
