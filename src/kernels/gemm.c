@@ -45,23 +45,24 @@ typedef struct Strip {
     bool from_c; /* go on from C, or start from zero */
 } Strip;
 
-/* The inner loop: mr rows of 4·nv columns over k steps. a[r] is where row r of
- * A begins; when packed, all rows advance together. With constant mr, nv and
- * packed, all of acc lives in registers, and the loads of a step differ only
- * in their constant offsets: V8's re-vectoriser joins pairs of them only so.
+/* The inner loop: mr rows of 4·nv columns over k steps. The chains begin with
+ * the values at `from`. a[r] is where row r of A begins; when packed, all rows
+ * advance together. With constant mr, nv and packed, all of acc lives in
+ * registers, and the loads of a step differ only in their constant offsets:
+ * V8's re-vectoriser joins pairs of them only so.
  *
  * No unrolling by hand or pragma: LLVM then loads for two steps at once, which
  * costs more registers than there are (15 in V8 on x86). For the same reason
  * this file is compiled with LLVM's scheduler keeping the order of the source.
  */
 SIMD_INLINE void run_tile(int mr, int nv, int k, const float **a, bool packed,
-                          const float *b, size_t b_step, float *c, size_t ldc,
-                          bool from_c) {
+                          const float *b, size_t b_step, const float *from,
+                          size_t ld_from, float *c, size_t ldc) {
     f32x4 acc[MR_MAX][NV_MAX];
     for (int r = 0; r < mr; r++) {
-        const float *const row = one_address(c + (size_t)r * ldc);
-        for (int v = 0; v < nv; v++)
-            acc[r][v] = from_c ? f32x4_load(row + 4 * v) : f32x4_zero();
+        const float *row = from + (size_t)r * ld_from;
+        ONE_ADDRESS(row);
+        for (int v = 0; v < nv; v++) acc[r][v] = f32x4_load(row + 4 * v);
     }
     for (int p = 0; p < k; p++) {
         f32x4 row[NV_MAX];
@@ -76,7 +77,8 @@ SIMD_INLINE void run_tile(int mr, int nv, int k, const float **a, bool packed,
         for (int r = 0; r < mr && !packed; r++) a[r]++;
     }
     for (int r = 0; r < mr; r++) {
-        float *const row = one_address(c + (size_t)r * ldc);
+        float *row = c + (size_t)r * ldc;
+        ONE_ADDRESS(row);
         for (int v = 0; v < nv; v++) f32x4_store(row + 4 * v, acc[r][v]);
     }
 }
@@ -89,6 +91,9 @@ static void copy_rectangle(int m, int n, const float *from, size_t from_stride,
             to[(size_t)i * to_stride + (size_t)j] =
                 from[(size_t)i * from_stride + (size_t)j];
 }
+
+/* Where a chain begins that does not go on from C: one row, read by all. */
+static const float zeros[NR_MAX];
 
 /* All tiles of a strip. One that sticks out of C runs in `edge`; rows of A in
  * place that do not exist are stood in for by the last one. */
@@ -106,8 +111,10 @@ SIMD_INLINE void run_strip(const Strip *s, int mr, int nv, bool packed) {
                                        s->a_stride;
         if (!whole && s->from_c)
             copy_rectangle(rows, s->n, c, s->ldc, edge, (size_t)nr);
-        run_tile(mr, nv, s->k, a, packed, s->b, s->b_stride, whole ? c : edge,
-                 whole ? s->ldc : (size_t)nr, s->from_c);
+        float *const to = whole ? c : edge;
+        const size_t stride = whole ? s->ldc : (size_t)nr;
+        run_tile(mr, nv, s->k, a, packed, s->b, s->b_stride,
+                 s->from_c ? to : zeros, s->from_c ? stride : 0, to, stride);
         if (!whole) copy_rectangle(rows, s->n, edge, (size_t)nr, c, s->ldc);
     }
 }

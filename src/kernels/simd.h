@@ -52,13 +52,10 @@ SIMD_INLINE f32x4 f32x4_load(const float *p) {
 
 SIMD_INLINE void f32x4_store(float *p, f32x4 v) { memcpy(p, &v, sizeof v); }
 
-/* p, computed once: what is read or written through the result has the same
- * base and differs in constant offsets only. Left alone, LLVM may work out the
- * same address twice, and V8's re-vectoriser then sees no neighbours. */
-SIMD_INLINE float *one_address(float *p) {
-    __asm__("" : "+r"(p));
-    return p;
-}
+/* The pointer p has one address, worked out once: what is read or written
+ * through it differs in constant offsets only. Left alone, LLVM may work out
+ * the same address twice, and V8's re-vectoriser then sees no neighbours. */
+#define ONE_ADDRESS(p) __asm__("" : "+r"(p))
 
 /* All lanes = *p. */
 SIMD_INLINE f32x4 f32x4_load_splat(const float *p) { return f32x4_splat(*p); }
