@@ -148,6 +148,32 @@ test('training waits for data that is late and goes on by itself, at the same bi
   trainer.dispose();
 });
 
+test('a run that was asked for before the data is announced goes on with it', async () => {
+  await open();
+  await session.loadSite(SITE);
+  const turns = [];
+  vi.spyOn(globalThis, 'setImmediate').mockImplementation((turn) => turns.push(turn));
+  await session.train();
+  await until(() => last('data')?.imagesTotal === 60_000);
+  expect(phase()).toBe('training');
+  vi.restoreAllMocks();
+  turns.forEach((turn) => setImmediate(turn));
+  await until(() => phase() === 'finished');
+  expect(last('progress').step).toBe(160);
+});
+
+test('other files end a run that waits for more images of the old data', async () => {
+  onFetch = (name) => (name.startsWith('train-02') ? new Promise(() => {}) : undefined);
+  await open('batch=500\nepochs=1\nvalidation=0');
+  await session.loadSite(SITE);
+  await session.train();
+  await until(() => phase() === 'waiting' && last('data')?.imagesReady === 55_000);
+  await session.loadFiles([
+    new File([idx.trainImages], 'train-images'), new File([idx.trainLabels], 'train-labels'),
+  ]);
+  expect(last('progress')).toMatchObject({ phase: 'ready', step: 0 });
+});
+
 test('a pause while waiting is a pause', async () => {
   onFetch = (name) => (name.startsWith('train-01') ? new Promise(() => {}) : undefined);
   await open('batch=500\nvalidation=0');

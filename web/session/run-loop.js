@@ -172,15 +172,13 @@ export class RunLoop {
     this.#rest(this.#supplied ? 'ready' : 'empty');
   }
 
-  /** Another data set, with a new network; a run that waits for it goes on. */
+  /** Another data set, with a new network; a run that has had no image goes on. */
   dataReplaced() {
+    const goesOn = this.active && !this.#supplied;
     this.#supplied = false;
     this.#testComplete = false;
-    if (this.#phase === 'waiting' && this.#trainer.metrics().step === 0) {
-      this.#pulse.restart();
-    } else {
-      this.networkChanged();
-    }
+    if (goesOn) this.#pulse.restart();
+    else this.networkChanged();
   }
 
   /** Another place in the same run. */
