@@ -29,7 +29,7 @@ enum { PACK_FROM = 256 };
 
 /* Tasks per thread, so that a thread whose core is busy elsewhere leaves its
  * share to the others. */
-enum { TASKS_PER_THREAD = 2 };
+enum { TASKS_PER_THREAD = 4 };
 
 /* ---- the tile ----------------------------------------------------------- */
 

@@ -346,34 +346,30 @@ static void cut_parts(SparseBatch *batch, int n_parts) {
     }
 }
 
-static void list_samples(Pool *pool, Source *source, int n_samples) {
-    SparseBatch *const batch = source->batch;
-    assert(n_samples >= 0 && n_samples <= batch->max_samples);
-    batch->n_samples = n_samples;
-    cut_parts(batch, threads_for(batch, pool));
-    run(pool, batch->n_parts, list_part, source);
-}
-
-bool sparse_complete(Pool *pool, SparseBatch *batch, SparseLists lists) {
+/* What the parts found together; false if one of them did not fit. */
+static bool add_parts(SparseBatch *batch) {
     bool fits = true;
     batch->n_entries = 0;
     for (int p = 0; p < batch->n_parts; p++) {
         fits = fits && batch->part[p].fits;
         batch->n_entries += batch->part[p].n_entries;
     }
-    if (!fits || lists != SPARSE_BOTH) return fits;
-    assert(batch->by_input[0].start != NULL);
-    batch->n_copies = threads_for(batch, pool);
-    run(pool, batch->n_copies, list_by_input, batch);
-    return true;
+    return fits;
 }
 
-void sparse_begin_bytes(SparseBatch *batch, SparseLists lists,
-                        const uint8_t *const *pixels, int n_samples,
-                        float scale) {
-    Source source = {
-        .batch = batch, .lists = lists, .pixels = pixels, .scale = scale};
-    list_samples(NULL, &source, n_samples);
+static bool list(Pool *pool, Source *source, int n_samples) {
+    SparseBatch *const batch = source->batch;
+    assert(n_samples >= 0 && n_samples <= batch->max_samples);
+    batch->n_samples = n_samples;
+    const int n_threads = threads_for(batch, pool);
+    cut_parts(batch, n_threads);
+    run(pool, n_threads, list_part, source);
+    const bool fits = add_parts(batch);
+    if (!fits || source->lists != SPARSE_BOTH) return fits;
+    assert(batch->by_input[0].start != NULL);
+    batch->n_copies = n_threads;
+    run(pool, n_threads, list_by_input, batch);
+    return true;
 }
 
 bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
@@ -381,16 +377,14 @@ bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
                        float scale) {
     Source source = {
         .batch = batch, .lists = lists, .pixels = pixels, .scale = scale};
-    list_samples(pool, &source, n_samples);
-    return sparse_complete(pool, batch, lists);
+    return list(pool, &source, n_samples);
 }
 
 bool sparse_from_floats(Pool *pool, SparseBatch *batch, SparseLists lists,
                         const float *rows, size_t stride, int n_samples) {
     Source source = {
         .batch = batch, .lists = lists, .rows = rows, .stride = stride};
-    list_samples(pool, &source, n_samples);
-    return sparse_complete(pool, batch, lists);
+    return list(pool, &source, n_samples);
 }
 
 float sparse_density(const SparseBatch *batch) {

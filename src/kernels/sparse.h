@@ -45,9 +45,9 @@ typedef struct SparsePart {
 } SparsePart;
 
 /* A batch as lists. Threads share the work of by_sample, a part of the samples
- * each. by_input every one of them makes for itself: it reads all of it in the
- * product, and making it takes no longer than fetching it from another core's
- * cache. */
+ * each. by_input every one of them then makes for itself: while all wait for it,
+ * making it takes no longer than fetching it from another core's cache. Lists
+ * that one thread makes alone have one by_input for all. */
 typedef struct SparseBatch {
     int max_samples;   /* as bound */
     int n_inputs;      /* I, as bound */
@@ -79,20 +79,12 @@ void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
  * (float)byte · scale (scale != 0). 0 <= n_samples <= max_samples. Returns
  * false, with the lists unusable, when in some part a larger share of the
  * elements is non-zero than the bound density: then the dense product is the
- * faster one. `pool` may be NULL. Cost: one pass over the bytes and a few
- * cycles per non-zero, shared by the threads; for by_input a few more on each
- * of them. */
+ * faster one. `pool` may be NULL: then the calling thread, whichever that is,
+ * does everything. Cost: one pass over the bytes and a few cycles per non-zero,
+ * shared by the threads; for by_input a few more on each of them. */
 bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
                        const uint8_t *const *pixels, int n_samples,
                        float scale);
-
-/* sparse_from_bytes in two steps. The first lists the samples on the calling
- * thread, whichever that is; the second, by the owner of the pool, does what is
- * left and returns the same. Nothing else may touch the batch in between. */
-void sparse_begin_bytes(SparseBatch *batch, SparseLists lists,
-                        const uint8_t *const *pixels, int n_samples,
-                        float scale);
-bool sparse_complete(Pool *pool, SparseBatch *batch, SparseLists lists);
 
 /* The same from floats: sample n is rows[n·stride .. +I-1]. NaN and inf count
  * as non-zero. */

@@ -20,7 +20,7 @@ enum { PANEL_VECTORS = PANEL / 4, FINISH_ROWS = 64 };
 
 /* Tasks per thread, so that a thread whose core is busy elsewhere leaves its
  * share to the others. */
-enum { TASKS_PER_THREAD = 2 };
+enum { TASKS_PER_THREAD = 4 };
 
 /* Fewer multiply-adds than this stay on the caller. */
 static const int64_t THREADS_FROM = 200000;

@@ -68,8 +68,9 @@ void input_expect(Input *input, const uint8_t *const *pixels, int rows) {
 static void list_expected(void *context, int task) {
     (void)task;
     Input *const input = context;
-    sparse_begin_bytes(&input->lists[1 - input->at_hand], SPARSE_BOTH,
-                       input->expected, input->expected_rows, 1 / 255.0f);
+    input->listed_fits = sparse_from_bytes(
+        NULL, &input->lists[1 - input->at_hand], SPARSE_BOTH, input->expected,
+        input->expected_rows, 1 / 255.0f);
 }
 
 void input_list_ahead(Input *input, Pool *pool) {
@@ -78,7 +79,7 @@ void input_list_ahead(Input *input, Pool *pool) {
     pool_offer(pool, list_expected, input);
 }
 
-/* Are these the rows whose lists were begun? */
+/* Are these the rows whose lists were made? */
 static bool is_expected(const Input *input, const uint8_t *const *pixels,
                         int rows) {
     return input->listed && rows == input->expected_rows &&
@@ -94,7 +95,7 @@ static bool list_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
         input->listed = false;
         input->expected_rows = 0;
         input->at_hand = 1 - input->at_hand;
-        return sparse_complete(pool, &input->lists[input->at_hand], lists);
+        return input->listed_fits;
     }
     return sparse_from_bytes(pool, &input->lists[input->at_hand], lists, pixels,
                              rows, 1 / 255.0f);

@@ -7,7 +7,7 @@
  *
  * Who trains knows the next batch while it works on this one, and with several
  * threads some have nothing to do in the layers at the end, which are small:
- * they can begin with its lists (input_expect, input_list_ahead).
+ * one of them can make its lists (input_expect, input_list_ahead).
  */
 #ifndef SOMA_NN_INPUT_H
 #define SOMA_NN_INPUT_H
@@ -34,7 +34,8 @@ typedef struct Input {
     int at_hand;          /* which is which */
     const uint8_t **expected; /* [max_rows] the rows that will come next */
     int expected_rows;        /* 0: not known */
-    bool listed;              /* they are in the other lists */
+    bool listed;              /* they are in the other lists, */
+    bool listed_fits;         /* which are usable */
 } Input;
 
 /* The lists of the batch at hand; valid when it is sparse. */
@@ -53,11 +54,11 @@ void input_load_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
                       int rows, SparseLists lists);
 
 /* The next input_load_bytes with both lists will probably be given these rows;
- * if it is, lists that were begun are used. 0 rows: forget what was expected,
+ * if it is, lists made ahead are used. 0 rows: forget what was expected,
  * because it is not known or its bytes have changed. */
 void input_expect(Input *input, const uint8_t *const *pixels, int rows);
 
-/* Offer the pool's helpers to begin with the lists of what is expected.
+/* Offer the pool's helpers to make the lists of what is expected.
  * pool_settle must come before any other call for this input. */
 void input_list_ahead(Input *input, Pool *pool);
 
