@@ -20,9 +20,9 @@ message(STATUS "Emscripten ${emcc_version}, build ${SOMA_BUILD}")
 # instead of trapping keep the promise that an export never traps.
 target_compile_options(soma_flags INTERFACE
   -msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint)
-# The tiles of gemm.c are written in the order in which their registers suffice;
-# LLVM's own order needs more of them than the engines have.
-set_source_files_properties(src/kernels/gemm.c PROPERTIES COMPILE_OPTIONS
+# The tiles are written in the order in which their registers suffice; LLVM's own
+# order needs more of them than the engines have.
+set_source_files_properties(src/kernels/gemm_tile.c PROPERTIES COMPILE_OPTIONS
   "-mllvm;-pre-RA-sched=source")
 # Code that runs once a step or less is better small: it is downloaded.
 file(GLOB cold_sources CONFIGURE_DEPENDS src/train/*.c src/api/*.c)

@@ -13,23 +13,23 @@
  * add partial sums: a chain that is interrupted goes on from the value in C.
  * Hence blocking, tile, packing and threads never change a bit.
  *
- * HOW. C is cut into strips of nr columns, a strip into tiles of mr rows. A
- * tile lives in registers while its chain runs over one block of k:
+ * HOW. C is cut into rows of tiles, mr rows each. For one block of k, B lies
+ * in strips of nr columns (packed, or where it is if it lies so already), and
+ * each row of tiles takes its panel of A along all strips:
  *
- *                     k_block                nr
- *                  +-----------+           +----+
- *     A panel   mr | a a a a … |        k  | b  |   B panel, packed,
- *     (L2)         +-----------+           | b  |   stays in L1 for all
- *               mr |           |           | b  |   rows of the strip
- *                  +-----------+           | …  |
- *                        …                 +----+
+ *                                nr   nr   nr
+ *                   k_block     +----+----+----+--
+ *                             k | b  | b  | b  | …    strips of B (L2)
+ *                               | …  | …  | …  |
+ *              +-----------+    +----+----+----+--
+ *     A panel  | a a a a … | mr |tile|tile|tile| …    C
+ *     (L1)     +-----------+    +----+----+----+--
  *
- *     packed A: a[(p)·mr + row]   one panel after the other, k_block·mr each
- *     packed B: b[(p)·nr + column]
- *
- * The lanes of a panel that lie outside the matrix are packed as zeros, and
+ * A tile lives in registers while its chain runs over the block
+ * (gemm_tile.h). Lanes of a panel that lie outside the matrix are zeros, and
  * tiles that stick out of C run in a small buffer: there is one inner loop.
- * A whose rows are contiguous in k is read in place, without packing.
+ *
+ * Where C is narrow, its transpose is computed: Cᵀ = Bᵀ·Aᵀ, the same chains.
  *
  * Threads: C is cut into rectangles, one task each, every task with its own
  * packing space. Small products stay on the caller.
@@ -140,13 +140,12 @@ int gemm_tile_count(void);
 /* "6x8": rows by columns of tile `tile`. */
 const char *gemm_tile_name(int tile);
 
-/* Run tile `tile` for a fixed amount of work, GEMM_TRIAL_FLOPS, on panels
- * that stay in the first-level cache. Whoever owns a clock calls this a few
- * times per tile (the first calls may run in the engine's baseline tier),
- * keeps the least time, and sets work->tile to the fastest. Overwrites the
- * packing space. */
+/* Run products with tile `tile` for a fixed amount of work, about
+ * GEMM_TRIAL_FLOPS. Whoever owns a clock calls this a few times per tile (the
+ * first calls may run in the engine's baseline tier), keeps the least time, and
+ * sets work->tile to the fastest. Overwrites the packing space. */
 void gemm_trial(const GemmWork *work, int tile);
 
-enum { GEMM_TRIAL_FLOPS = 1 << 25 };
+enum { GEMM_TRIAL_FLOPS = 1 << 23 };
 
 #endif

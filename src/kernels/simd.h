@@ -293,6 +293,19 @@ SIMD_INLINE void u16x4_store_lanes(uint16_t *p, uint32_t first, uint32_t bits) {
 #endif
 }
 
+/* Lane i four times at p + i·stride. */
+SIMD_INLINE void f32x4_store_spread(float *p, size_t stride, f32x4 a) {
+#ifdef __clang__
+    f32x4_store(p, __builtin_shufflevector(a, a, 0, 0, 0, 0));
+    f32x4_store(p + stride, __builtin_shufflevector(a, a, 1, 1, 1, 1));
+    f32x4_store(p + 2 * stride, __builtin_shufflevector(a, a, 2, 2, 2, 2));
+    f32x4_store(p + 3 * stride, __builtin_shufflevector(a, a, 3, 3, 3, 3));
+#else
+    for (size_t i = 0; i < 4; i++)
+        f32x4_store(p + i * stride, f32x4_splat(a[i]));
+#endif
+}
+
 /* ---- across lanes ------------------------------------------------------ */
 
 /* (0 + 2) + (1 + 3): always this order. */

@@ -45,9 +45,9 @@ typedef struct SparsePart {
 } SparsePart;
 
 /* A batch as lists. Threads share the work of by_sample, a part of the samples
- * each. by_input every one of them then makes for itself: while all wait for it,
- * making it takes no longer than fetching it from another core's cache. Lists
- * that one thread makes alone have one by_input for all. */
+ * each. by_input every one of them then makes for itself: while all wait for
+ * it, making it takes no longer than fetching it from another core's cache.
+ * Lists that one thread makes alone have one by_input for all. */
 typedef struct SparseBatch {
     int max_samples;   /* as bound */
     int n_inputs;      /* I, as bound */

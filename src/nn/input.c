@@ -68,9 +68,9 @@ void input_expect(Input *input, const uint8_t *const *pixels, int rows) {
 static void list_expected(void *context, int task) {
     (void)task;
     Input *const input = context;
-    input->listed_fits = sparse_from_bytes(
-        NULL, &input->lists[1 - input->at_hand], SPARSE_BOTH, input->expected,
-        input->expected_rows, 1 / 255.0f);
+    input->listed_fits =
+        sparse_from_bytes(NULL, &input->lists[1 - input->at_hand], SPARSE_BOTH,
+                          input->expected, input->expected_rows, 1 / 255.0f);
 }
 
 void input_list_ahead(Input *input, Pool *pool) {
