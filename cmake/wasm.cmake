@@ -31,6 +31,12 @@ list(APPEND cold_sources
   src/data/batcher.c src/data/dataset.c src/nn/dense.c src/nn/init.c src/nn/layer.c
   src/nn/network.c src/nn/schedule.c src/nn/loss.c src/nn/softmax.c)
 set_source_files_properties(${cold_sources} PROPERTIES COMPILE_OPTIONS -Oz)
+# Loops over arrays gain nothing from being unrolled, and there are many of them.
+set_source_files_properties(
+  src/data/augment.c src/kernels/elementwise.c src/kernels/gemm.c
+  src/kernels/gemm_pack.c src/kernels/sparse.c src/kernels/vmath.c
+  src/nn/activation.c src/nn/norm.c
+  PROPERTIES COMPILE_OPTIONS -fno-unroll-loops)
 if(threads)
   target_compile_options(soma_flags INTERFACE -pthread)
 endif()

@@ -68,20 +68,6 @@ float optimizer_plain_step(const Optimizer *optimizer) {
 
 /* ==== One vector of four weights ======================================== */
 
-/* −1, 0 or 1 for each lane. */
-static inline f32x4 sign(f32x4 w) {
-    const f32x4 one = f32x4_splat(1);
-    return f32x4_keep(w > 0, one) - f32x4_keep(w < 0, one);
-}
-
-/* g = clip·∇ + l2·w + l1·sign(w) */
-static inline f32x4 regularised(const OptimizerStep *s, f32x4 gradient,
-                                f32x4 w) {
-    const f32x4 g = gradient * f32x4_splat(s->clip);
-    return f32x4_madd(f32x4_splat(s->l1), sign(w),
-                      f32x4_madd(f32x4_splat(s->l2), w, g));
-}
-
 /* Memory that decays passes through subnormal numbers on its way to zero, and
  * those cost a processor a hundred times an ordinary addition. Nothing this
  * small can move a weight, so it is zero at once; a NaN stays. */
@@ -126,18 +112,12 @@ static inline f32x4 adam_direction(const OptimizerStep *s, f32x4 g,
                           f32x4_splat(s->epsilon));
 }
 
-/* Four weights; slots are updated in place. `kind` and `plain` (no clipping, no
- * penalty) are constants at every call, so each instance is straight code. */
-static inline __attribute__((always_inline)) void
-update_vector(OptimizerKind kind, bool plain, const OptimizerStep *s,
-              float *weight, const float *gradient, float *slot0,
-              float *slot1) {
-    f32x4 w = f32x4_load(weight);
-    f32x4 g = f32x4_load(gradient);
-    if (!plain) {
-        g = regularised(s, g, w);
-        w = w * f32x4_splat(s->shrink);
-    }
+/* Four weights; slots are updated in place. `kind` is a constant at every call,
+ * so each instance is straight code. */
+SIMD_INLINE void update_vector(OptimizerKind kind, const OptimizerStep *s,
+                               float *weight, const float *gradient,
+                               float *slot0, float *slot1) {
+    const f32x4 w = f32x4_load(weight), g = f32x4_load(gradient);
     f32x4 direction = g;
     if (kind == OPTIMIZER_MOMENTUM || kind == OPTIMIZER_NESTEROV)
         direction = momentum_direction(s, kind == OPTIMIZER_NESTEROV, g, slot0);
@@ -152,16 +132,15 @@ update_vector(OptimizerKind kind, bool plain, const OptimizerStep *s,
 
 /* Weights 0 .. count-1, two vectors a round; the last one to seven go through a
  * padded copy, so that they see the same arithmetic as the others. */
-static inline __attribute__((always_inline)) void
-update_range(OptimizerKind kind, bool plain, const OptimizerStep *shared,
-             size_t count, float *w, const float *g, float *slot0,
-             float *slot1) {
+SIMD_INLINE void update_range(OptimizerKind kind, const OptimizerStep *shared,
+                              size_t count, float *w, const float *g,
+                              float *slot0, float *slot1) {
     const OptimizerStep own = *shared; /* so that the loop need not reload it */
     const OptimizerStep *const s = &own;
     const size_t whole = count / 8 * 8;
     for (size_t i = 0; i < whole; i += 8)
         for (size_t j = i; j < i + 8; j += 4)
-            update_vector(kind, plain, s, w + j, g + j,
+            update_vector(kind, s, w + j, g + j,
                           slot0 != NULL ? slot0 + j : NULL,
                           slot1 != NULL ? slot1 + j : NULL);
     const size_t rest_bytes = (count - whole) * sizeof(float);
@@ -172,47 +151,82 @@ update_range(OptimizerKind kind, bool plain, const OptimizerStep *shared,
     if (slot0 != NULL) memcpy(tail[2], slot0 + whole, rest_bytes);
     if (slot1 != NULL) memcpy(tail[3], slot1 + whole, rest_bytes);
     for (size_t j = 0; j < 8; j += 4)
-        update_vector(kind, plain, s, tail[0] + j, tail[1] + j,
-                      tail[2] + j, tail[3] + j);
+        update_vector(kind, s, tail[0] + j, tail[1] + j, tail[2] + j,
+                      tail[3] + j);
     memcpy(w + whole, tail[0], rest_bytes);
     if (slot0 != NULL) memcpy(slot0 + whole, tail[2], rest_bytes);
     if (slot1 != NULL) memcpy(slot1 + whole, tail[3], rest_bytes);
 }
 
-/* One compiled instance for each (kind, plain). */
-#define UPDATE_KIND(kind)                                                      \
-    if (plain)                                                                 \
-        update_range(kind, true, &step, count, weight, gradient, slot0,        \
-                     slot1);                                                   \
-    else                                                                       \
-        update_range(kind, false, &step, count, weight, gradient, slot0,       \
-                     slot1);                                                   \
-    return
-
-void optimizer_update(const Optimizer *optimizer, size_t offset, size_t count,
-                      float *weight, const float *gradient, bool penalised) {
-    assert(offset + count <= optimizer->size);
-    OptimizerStep step = optimizer->step;
-    if (!penalised) step.l1 = step.l2 = 0, step.shrink = 1;
-    const bool plain = step.clip == 1 && step.l1 == 0 && step.l2 == 0 &&
-                       step.shrink == 1;
+/* The instance of the kind, for weights offset .. offset+count-1. */
+static void update(const Optimizer *optimizer, size_t offset, size_t count,
+                   float *w, const float *g) {
+    const OptimizerStep *const s = &optimizer->step;
     float *const slot0 =
         optimizer->slot[0] != NULL ? optimizer->slot[0] + offset : NULL;
     float *const slot1 =
         optimizer->slot[1] != NULL ? optimizer->slot[1] + offset : NULL;
     switch (optimizer->settings.kind) {
     case OPTIMIZER_SGD:
-        UPDATE_KIND(OPTIMIZER_SGD);
+        update_range(OPTIMIZER_SGD, s, count, w, g, slot0, slot1);
+        return;
     case OPTIMIZER_MOMENTUM:
-        UPDATE_KIND(OPTIMIZER_MOMENTUM);
+        update_range(OPTIMIZER_MOMENTUM, s, count, w, g, slot0, slot1);
+        return;
     case OPTIMIZER_NESTEROV:
-        UPDATE_KIND(OPTIMIZER_NESTEROV);
+        update_range(OPTIMIZER_NESTEROV, s, count, w, g, slot0, slot1);
+        return;
     case OPTIMIZER_RMSPROP:
-        UPDATE_KIND(OPTIMIZER_RMSPROP);
+        update_range(OPTIMIZER_RMSPROP, s, count, w, g, slot0, slot1);
+        return;
     case OPTIMIZER_ADAM:
     case OPTIMIZER_ADAMW:
-        UPDATE_KIND(OPTIMIZER_ADAM);
+        update_range(OPTIMIZER_ADAM, s, count, w, g, slot0, slot1);
+        return;
     case OPTIMIZER_COUNT:
         break;
+    }
+}
+
+/* ==== Clipping and penalties ============================================ */
+
+/* Weights that are done at a time, with their gradients on the stack. */
+enum { BLOCK = 256 };
+
+/* out = clip·∇ + l2·w + l1·sign(w), then w = shrink·w. */
+static void penalise(const OptimizerStep *s, size_t count, float *w,
+                     const float *gradient, float *out) {
+    for (size_t i = 0; i < count; i += 4) {
+        const size_t n = count - i;
+        const bool whole = n >= 4;
+        const f32x4 old = whole ? f32x4_load(w + i) : f32x4_load_part(w + i, n);
+        const f32x4 g =
+            f32x4_splat(s->clip) * (whole ? f32x4_load(gradient + i)
+                                          : f32x4_load_part(gradient + i, n));
+        const f32x4 sum = f32x4_madd(f32x4_splat(s->l1), f32x4_sign(old),
+                                     f32x4_madd(f32x4_splat(s->l2), old, g));
+        const f32x4 shrunk = old * f32x4_splat(s->shrink);
+        f32x4_store(out + i, sum); /* out has room for whole vectors */
+        if (whole)
+            f32x4_store(w + i, shrunk);
+        else
+            f32x4_store_part(w + i, shrunk, n);
+    }
+}
+
+void optimizer_update(const Optimizer *optimizer, size_t offset, size_t count,
+                      float *weight, const float *gradient, bool penalised) {
+    assert(offset + count <= optimizer->size);
+    OptimizerStep step = optimizer->step;
+    if (!penalised) step.l1 = step.l2 = 0, step.shrink = 1;
+    if (step.clip == 1 && step.l1 == 0 && step.l2 == 0 && step.shrink == 1) {
+        update(optimizer, offset, count, weight, gradient);
+        return;
+    }
+    float sum[BLOCK];
+    for (size_t i = 0; i < count; i += BLOCK) {
+        const size_t n = size_min(BLOCK, count - i);
+        penalise(&step, n, weight + i, gradient + i, sum);
+        update(optimizer, offset + i, n, weight + i, sum);
     }
 }

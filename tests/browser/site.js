@@ -35,8 +35,9 @@ const ISOLATION = {
  * @param {string} base      "/" or "/some/where/"
  * @param {boolean} isolated whether it sends the isolation headers
  * @param {string} prelude   script to run in front of the training worker's
+ * @param {Set<string>} served  takes the path of each file that was asked for
  */
-function createHost(base, isolated, prelude) {
+function createHost(base, isolated, prelude, served) {
   return createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://host');
     const inside = pathname.startsWith(base) ? pathname.slice(base.length) : '\0';
@@ -47,6 +48,7 @@ function createHost(base, isolated, prelude) {
       response.writeHead(404).end();
       return;
     }
+    served.add(path.relative(DIST, file));
     const isWorker = /\/worker-[^/]*\.js$/.test(file);
     const body = Buffer.concat([Buffer.from(isWorker ? prelude : ''), readFileSync(file)]);
     response.writeHead(200, {
@@ -69,7 +71,9 @@ function createHost(base, isolated, prelude) {
 export async function openSite({
   isolated = true, base = '/', flags = [], prelude = '',
 } = {}) {
-  const host = createHost(base, isolated, prelude);
+  /** @type {Set<string>} */
+  const served = new Set();
+  const host = createHost(base, isolated, prelude, served);
   await new Promise((resolve) => { host.listen(0, '127.0.0.1', () => resolve(null)); });
   const address = /** @type {import('node:net').AddressInfo} */ (host.address());
   const url = `http://localhost:${address.port}${base}`;
@@ -82,6 +86,8 @@ export async function openSite({
   return {
     url,
     browser,
+    /** Paths of the files of dist/ that any page has loaded so far. */
+    served,
     /** Errors and warnings of all pages so far; a test may empty it. */
     complaints,
     /**
