@@ -95,15 +95,19 @@ void elementwise_axpy(size_t count, float factor, const float *x, float *y) {
     map2(count, y, x, factor, y, axpy);
 }
 
+SIMD_INLINE f32x4 same(f32x4 x, f32x4 unused) {
+    (void)unused;
+    return x;
+}
+
+/* Not by memcpy: engines leave the module for it, which takes longer than a
+ * short row. */
 void elementwise_fill_rows(int n_rows, int n_columns, const float *bias,
                            float *y) {
     const size_t n = (size_t)n_columns;
-    for (size_t row = 0; row < (size_t)n_rows; row++) {
-        if (bias == NULL)
-            memset(y + row * n, 0, n * sizeof(float));
-        else
-            memcpy(y + row * n, bias, n * sizeof(float));
-    }
+    if (bias == NULL) elementwise_fill((size_t)n_rows * n, 0, y);
+    for (size_t row = 0; row < (size_t)n_rows && bias != NULL; row++)
+        map1(n, bias, 0, y + row * n, same);
 }
 
 void elementwise_add_rows(int n_rows, int n_columns, const float *bias,

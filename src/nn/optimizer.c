@@ -56,6 +56,8 @@ void optimizer_begin(Optimizer *optimizer, double rate, double clip) {
         .one_minus_beta2 = (float)(1 - s->beta2),
         .root_correction = (float)(1 / __builtin_sqrt(correction2)),
         .epsilon = (float)s->epsilon,
+        .tiny = 1e-30f,
+        .least = 1e-16f,
     };
 }
 
@@ -71,16 +73,17 @@ float optimizer_plain_step(const Optimizer *optimizer) {
 /* Memory that decays passes through subnormal numbers on its way to zero, and
  * those cost a processor a hundred times an ordinary addition. Nothing this
  * small can move a weight, so it is zero at once; a NaN stays. */
-static inline f32x4 flush_tiny(f32x4 v) {
-    return f32x4_keep(~(f32x4_abs(v) <= f32x4_splat(1e-30f)), v);
+static inline f32x4 flush_tiny(const OptimizerStep *s, f32x4 v) {
+    return f32x4_keep(~(f32x4_abs(v) <= f32x4_splat(s->tiny)), v);
 }
 
 /* mean of squares ← share·mean + rest·g², for share + rest = 1. A network that
  * has learnt every image has gradients whose squares are subnormal; so g counts
  * for at least 1e-16, which is nothing beside any ε, and keeps the mean from
  * becoming subnormal when it decays. */
-static inline f32x4 mean_square(f32x4 g, float share, float rest, float *mean) {
-    const f32x4 size = f32x4_max(f32x4_abs(g), f32x4_splat(1e-16f));
+static inline f32x4 mean_square(const OptimizerStep *s, f32x4 g, float share,
+                                float rest, float *mean) {
+    const f32x4 size = f32x4_max(f32x4_abs(g), f32x4_splat(s->least));
     const f32x4 square = size * size * f32x4_splat(rest);
     const f32x4 next = f32x4_madd(f32x4_splat(share), f32x4_load(mean), square);
     f32x4_store(mean, next);
@@ -90,23 +93,23 @@ static inline f32x4 mean_square(f32x4 g, float share, float rest, float *mean) {
 static inline f32x4 momentum_direction(const OptimizerStep *s, bool nesterov,
                                        f32x4 g, float *velocity) {
     const f32x4 mu = f32x4_splat(s->momentum);
-    const f32x4 v = flush_tiny(f32x4_madd(mu, f32x4_load(velocity), g));
+    const f32x4 v = flush_tiny(s, f32x4_madd(mu, f32x4_load(velocity), g));
     f32x4_store(velocity, v);
     return nesterov ? f32x4_madd(mu, v, g) : v;
 }
 
 static inline f32x4 rmsprop_direction(const OptimizerStep *s, f32x4 g,
                                       float *slot) {
-    const f32x4 mean = mean_square(g, s->alpha, s->one_minus_alpha, slot);
+    const f32x4 mean = mean_square(s, g, s->alpha, s->one_minus_alpha, slot);
     return g / (f32x4_sqrt(mean) + f32x4_splat(s->epsilon));
 }
 
 static inline f32x4 adam_direction(const OptimizerStep *s, f32x4 g,
                                    float *first, float *second) {
     const f32x4 m =
-        flush_tiny(f32x4_madd(f32x4_splat(s->beta1), f32x4_load(first),
-                              g * f32x4_splat(s->one_minus_beta1)));
-    const f32x4 v = mean_square(g, s->beta2, s->one_minus_beta2, second);
+        flush_tiny(s, f32x4_madd(f32x4_splat(s->beta1), f32x4_load(first),
+                                 g * f32x4_splat(s->one_minus_beta1)));
+    const f32x4 v = mean_square(s, g, s->beta2, s->one_minus_beta2, second);
     f32x4_store(first, m);
     return m / f32x4_madd(f32x4_sqrt(v), f32x4_splat(s->root_correction),
                           f32x4_splat(s->epsilon));
@@ -137,25 +140,25 @@ SIMD_INLINE void update_range(OptimizerKind kind, const OptimizerStep *shared,
                               float *slot0, float *slot1) {
     const OptimizerStep own = *shared; /* so that the loop need not reload it */
     const OptimizerStep *const s = &own;
+    const bool has0 = kind != OPTIMIZER_SGD, has1 = kind == OPTIMIZER_ADAM;
     const size_t whole = count / 8 * 8;
     for (size_t i = 0; i < whole; i += 8)
         for (size_t j = i; j < i + 8; j += 4)
-            update_vector(kind, s, w + j, g + j,
-                          slot0 != NULL ? slot0 + j : NULL,
-                          slot1 != NULL ? slot1 + j : NULL);
+            update_vector(kind, s, w + j, g + j, has0 ? slot0 + j : NULL,
+                          has1 ? slot1 + j : NULL);
     const size_t rest_bytes = (count - whole) * sizeof(float);
     if (rest_bytes == 0) return;
     float tail[4][8] = {{0}};
     memcpy(tail[0], w + whole, rest_bytes);
     memcpy(tail[1], g + whole, rest_bytes);
-    if (slot0 != NULL) memcpy(tail[2], slot0 + whole, rest_bytes);
-    if (slot1 != NULL) memcpy(tail[3], slot1 + whole, rest_bytes);
+    if (has0) memcpy(tail[2], slot0 + whole, rest_bytes);
+    if (has1) memcpy(tail[3], slot1 + whole, rest_bytes);
     for (size_t j = 0; j < 8; j += 4)
         update_vector(kind, s, tail[0] + j, tail[1] + j, tail[2] + j,
                       tail[3] + j);
     memcpy(w + whole, tail[0], rest_bytes);
-    if (slot0 != NULL) memcpy(slot0 + whole, tail[2], rest_bytes);
-    if (slot1 != NULL) memcpy(slot1 + whole, tail[3], rest_bytes);
+    if (has0) memcpy(slot0 + whole, tail[2], rest_bytes);
+    if (has1) memcpy(slot1 + whole, tail[3], rest_bytes);
 }
 
 /* The instance of the kind, for weights offset .. offset+count-1. */

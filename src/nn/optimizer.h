@@ -55,6 +55,7 @@ typedef struct OptimizerStep {
     float beta1, one_minus_beta1, beta2, one_minus_beta2;
     float root_correction; /* 1/√(1−β₂ᵗ) */
     float epsilon;
+    float tiny, least; /* see optimizer.c; here, so that loops keep them */
 } OptimizerStep;
 
 typedef struct Optimizer {
