@@ -48,6 +48,8 @@ const mayLook = atMostEvery(700);
 /** Whether somebody sees the weights of the first layer. */
 let weightsWanted = false;
 let nextRecord = Date.now();
+/** Settles when the engine is open and its images are on their way, or cannot be. */
+let opening = Promise.resolve();
 
 /* ---- from the worker ---------------------------------------------------- */
 
@@ -377,9 +379,18 @@ async function copyLink(link) {
 
 /* ---- from the views ----------------------------------------------------- */
 
+/**
+ * Whoever is quicker than the engine need not press twice.
+ * @param {() => Promise<void>} action
+ */
+async function whenOpen(action) {
+  await opening;
+  await action();
+}
+
 /** @type {{[N in Command['name']]: (command: Extract<Command, {name: N}>) => unknown}} */
 const commands = {
-  train: () => session.train(),
+  train: () => whenOpen(() => session.train()),
   pause: () => session.pause(),
   again: async () => {
     await reset();
@@ -387,8 +398,8 @@ const commands = {
   },
   reset,
   restore,
-  step: ({ count }) => session.step(count),
-  epoch: () => session.epoch(),
+  step: ({ count }) => whenOpen(() => session.step(count)),
+  epoch: () => whenOpen(() => session.epoch()),
   speed: ({ value }) => {
     store.set({ speed: value });
     return session.setSpeed(value);
@@ -468,6 +479,13 @@ async function attempt(action) {
  *                      defaults
  */
 async function open(run) {
+  const opened = openEngine(run);
+  opening = opened.catch(() => {});
+  await opened;
+}
+
+/** @param {string} run */
+async function openEngine(run) {
   const opened = await session.open({
     build: 'auto', threads: 'auto', engineBase: ENGINE, run,
   });

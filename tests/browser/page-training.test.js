@@ -46,6 +46,24 @@ test('a press on Train reaches 95 % in three epochs, on wall, number and charts'
   await page.context().close();
 });
 
+/* It said that there is no data to train on, when the press came before the images
+   were asked for. */
+test('a press on Train before the engine is here trains as soon as it is', async () => {
+  const context = await site.browser.newContext();
+  await context.route('**/*.wasm', async (route) => {
+    await new Promise((resolve) => { setTimeout(resolve, 1500); });
+    await route.continue();
+  });
+  const page = await context.newPage();
+  await page.goto(`${site.url}#epochs=1`);
+  await train(page).click();
+  expect(await state(page, 'engine')).toBe(null);
+  await waitForState(page, 'progress.phase', 'finished', 60000);
+  expect(await state(page, 'progress.step')).toBe(860);
+  expect(await state(page, 'failure')).toBe(null);
+  await context.close();
+});
+
 /** Milliseconds of the long tasks of the page's thread while the visitor is busy. */
 async function longTasks(page) {
   await page.evaluate(() => {
