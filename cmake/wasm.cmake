@@ -34,7 +34,7 @@ set_source_files_properties(${cold_sources} PROPERTIES COMPILE_OPTIONS -Oz)
 # Loops over arrays gain nothing from being unrolled, and there are many of them.
 set_source_files_properties(
   src/data/augment.c src/kernels/elementwise.c src/kernels/gemm.c
-  src/kernels/gemm_pack.c src/kernels/sparse.c src/kernels/vmath.c
+  src/kernels/sparse.c src/kernels/vmath.c
   src/nn/activation.c src/nn/norm.c
   PROPERTIES COMPILE_OPTIONS -fno-unroll-loops)
 if(threads)

@@ -225,7 +225,7 @@ Status soma_parameter_write(Trainer *trainer, int parameter,
 
 /* ==== Speed ============================================================= */
 
-/* Compiled GEMM tiles ("6x8") and which of them this trainer uses from now on
+/* Compiled GEMM tiles ("5x8") and which of them this trainer uses from now on
  * (never changes a result). soma_gemm_probe runs a fixed amount of work with
  * the given tile `rounds` times, for the caller to time; returns the flops of
  * one round. */

@@ -335,13 +335,13 @@ const char *gemm_tile_name(int tile) { return tile_at(tile)->name; }
 /* A product as training has them, small enough to repeat; its operands lie
  * behind what it packs. */
 void gemm_trial(const GemmWork *work, int tile) {
-    enum { M = 60, N = 64, K = 128, FLOPS = 2 * M * N * K };
+    enum { M = GEMM_TRIAL_M, N = GEMM_TRIAL_N, K = GEMM_TRIAL_K };
     _Static_assert((M * K + K * N + M * N) + DEPTH * N <= SLOT_B, "it fits");
     const GemmWork trial = {work->space, work->n_floats, 1, tile};
     float *const a = work->space + (SLOT_FLOATS - M * K - K * N - M * N);
     float *const b = a + M * K, *const c = b + K * N;
     memset(a, 0, sizeof(float) * (M * K + K * N));
-    for (int i = 0; i < GEMM_TRIAL_FLOPS / FLOPS; i++)
+    for (int i = 0; i < GEMM_TRIAL_PRODUCTS; i++)
         gemm(NULL, &trial, M, N, K, matrix_rows(a, K), matrix_rows(b, N), c, N,
              false);
 }

@@ -137,15 +137,22 @@ void gemm_pack_columns(const Matrix *b, int first, int count, int k,
 /* How many tiles are compiled in. All give the same bits. */
 int gemm_tile_count(void);
 
-/* "6x8": rows by columns of tile `tile`. */
+/* "5x8": rows by columns of tile `tile`. */
 const char *gemm_tile_name(int tile);
 
-/* Run products with tile `tile` for a fixed amount of work, about
- * GEMM_TRIAL_FLOPS. Whoever owns a clock calls this a few times per tile (the
+/* Run products with tile `tile` for a fixed amount of work, GEMM_TRIAL_FLOPS.
+ * Whoever owns a clock calls this a few times per tile (the
  * first calls may run in the engine's baseline tier), keeps the least time, and
  * sets work->tile to the fastest. Overwrites the packing space. */
 void gemm_trial(const GemmWork *work, int tile);
 
-enum { GEMM_TRIAL_FLOPS = 1 << 23 };
+enum {
+    GEMM_TRIAL_M = 60,
+    GEMM_TRIAL_N = 64,
+    GEMM_TRIAL_K = 128,
+    GEMM_TRIAL_PRODUCTS = 8,
+    GEMM_TRIAL_FLOPS =
+        GEMM_TRIAL_PRODUCTS * 2 * GEMM_TRIAL_M * GEMM_TRIAL_N * GEMM_TRIAL_K
+};
 
 #endif

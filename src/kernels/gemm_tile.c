@@ -73,18 +73,17 @@ SIMD_INLINE void run_tiles(const TileRun *run, int mr, int nv, int spread) {
     }
 TILE_KERNEL(5, 4, 4)
 TILE_KERNEL(5, 8, 4)
-TILE_KERNEL(6, 4, 4)
-TILE_KERNEL(6, 8, 4)
 TILE_KERNEL(6, 4, 1)
 TILE_KERNEL(6, 8, 1)
 TILE_KERNEL(6, 16, 1)
 #undef TILE_KERNEL
 
-/* 6x8 fills the 15 registers that V8 has on x86, 5x8 those that a product needs
- * for itself where multiply and add are two operations. 6x16 is for ARM, and
- * for x86 where the browser joins two vectors into one of 256 bits. */
+/* 5x8 needs 13 of the 15 registers that V8 has on x86, and one more where
+ * multiply and add are two operations; ten outputs are two rows of it. 6x16 is
+ * for ARM, and for x86 where the browser joins two vectors into one of 256
+ * bits.
+ */
 static const Tile tiles[] = {
-    {"6x8", 6, 4, {tile_6_4_4, tile_6_8_4, NULL}},
     {"5x8", 5, 4, {tile_5_4_4, tile_5_8_4, NULL}},
     {"6x16", 6, 1, {tile_6_4_1, tile_6_8_1, tile_6_16_1}},
 };

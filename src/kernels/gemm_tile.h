@@ -42,7 +42,7 @@ typedef void TileKernel(const TileRun *run);
 enum { TILE_WIDTHS = 3 };
 
 typedef struct Tile {
-    const char *name; /* "6x8" */
+    const char *name; /* "5x8" */
     int rows;         /* mr */
     int spread;       /* of A */
     /* By width, for the last columns too; NULL where it is not compiled in. */
