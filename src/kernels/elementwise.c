@@ -100,8 +100,8 @@ SIMD_INLINE f32x4 same(f32x4 x, f32x4 unused) {
     return x;
 }
 
-/* Not by memcpy: engines leave the module for it, which takes longer than a
- * short row. */
+/* Not by memcpy: for lengths that are not constant engines make a call of it,
+ * and rows may be short. */
 void elementwise_fill_rows(int n_rows, int n_columns, const float *bias,
                            float *y) {
     const size_t n = (size_t)n_columns;
