@@ -71,6 +71,41 @@ static void test_new_images(void **state) {
             assert_true(run_with_new_images(threads) == one);
 }
 
+/* Fingerprint after two epochs over images of which every `every`-th is white
+ * where it was black: some batches are too dense for lists, also for those that
+ * a helper makes ahead. */
+static uint64_t run_with_dense_images(int threads, int every) {
+    enum { COUNT = 480, BATCH = 48 };
+    uint8_t *const pixels = malloc(COUNT * IMAGE_PIXELS);
+    uint8_t *const labels = malloc(COUNT);
+    Dataset *const images = toy_dataset(COUNT, 0);
+    Fault fault = {0};
+    toy_images(0, COUNT, pixels, labels);
+    for (int i = 0; i < COUNT; i += every)
+        for (int p = 0; p < IMAGE_PIXELS; p++)
+            pixels[i * IMAGE_PIXELS + p] =
+                (uint8_t)(255 - pixels[i * IMAGE_PIXELS + p]);
+    assert_int_equal(
+        dataset_write(images, SET_TRAIN, 0, COUNT, pixels, labels, &fault),
+        STATUS_OK);
+    const uint64_t fingerprint = toy_fingerprint(
+        images, threads, "net=dense 70,relu,dense 10 batch=48 validation=0",
+        2 * COUNT / BATCH);
+    dataset_destroy(images);
+    free(pixels);
+    free(labels);
+    return fingerprint;
+}
+
+static void test_dense_images(void **state) {
+    (void)state;
+    for (int every = 1; every <= 2; every++) {
+        const uint64_t one = run_with_dense_images(1, every);
+        for (int threads = 2; threads <= 3; threads++)
+            assert_true(run_with_dense_images(threads, every) == one);
+    }
+}
+
 /* Looking at the network shares its work too. */
 static double evaluate(int threads) {
     Fault fault = {0};
@@ -98,6 +133,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_new_images),
+        cmocka_unit_test(test_dense_images),
         cmocka_unit_test(test_evaluation),
     };
     return cmocka_run_group_tests(tests, open_dataset, close_dataset);
