@@ -27,7 +27,7 @@ set_source_files_properties(src/kernels/gemm_tile.c PROPERTIES COMPILE_OPTIONS
 # Code that runs once a step or less is better small: it is downloaded.
 file(GLOB cold_sources CONFIGURE_DEPENDS src/train/*.c src/api/*.c)
 list(APPEND cold_sources
-  src/base/arena.c src/base/status.c src/base/scalar.c src/base/text.c src/data/idx.c
+  src/base/arena.c src/base/pool.c src/base/status.c src/base/scalar.c src/base/text.c src/data/idx.c
   src/data/batcher.c src/data/dataset.c src/nn/dense.c src/nn/init.c src/nn/layer.c
   src/nn/network.c src/nn/schedule.c src/nn/loss.c src/nn/softmax.c)
 set_source_files_properties(${cold_sources} PROPERTIES COMPILE_OPTIONS -Oz)

@@ -84,12 +84,20 @@ static void plan_lattice(Augmenter *augmenter) {
 }
 
 /* Sum over taps of weight[tap] · row tap of `rows`, at place i: a fixed order,
- * one multiply-add after the other. */
+ * one multiply-add after the other. Written out, because the loops over places
+ * become vectors only without a loop inside. */
 static inline float weigh(const float *rows, int stride,
                           const float weight[AUGMENT_TAPS], int i) {
-    float sum = weight[0] * rows[i];
-    for (int tap = 1; tap < AUGMENT_TAPS; ++tap)
-        sum += weight[tap] * rows[tap * stride + i];
+    _Static_assert(AUGMENT_TAPS == 8, "eight taps are written out");
+    const float *const at = rows + i;
+    float sum = weight[0] * at[0];
+    sum += weight[1] * at[stride];
+    sum += weight[2] * at[2 * stride];
+    sum += weight[3] * at[3 * stride];
+    sum += weight[4] * at[4 * stride];
+    sum += weight[5] * at[5 * stride];
+    sum += weight[6] * at[6 * stride];
+    sum += weight[7] * at[7 * stride];
     return sum;
 }
 
@@ -121,8 +129,9 @@ static void add_elastic(const Augmenter *augmenter, RandomKey key,
     const int count = augmenter->lattice * augmenter->lattice;
     float noise[2 * AUGMENT_LATTICE_MAX * AUGMENT_LATTICE_MAX];
     draw_noise(key, first_block, noise, 2 * count);
-    add_smoothed(augmenter, noise, field->x);
-    add_smoothed(augmenter, noise + count, field->y);
+    float(*const axes[])[IMAGE_SIDE] = {field->x, field->y};
+    for (int axis = 0; axis < 2; ++axis)
+        add_smoothed(augmenter, noise + axis * count, axes[axis]);
 }
 
 /* ==== The affine part ==================================================== */
