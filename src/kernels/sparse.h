@@ -14,6 +14,10 @@
  * have added zero: the bits are those of gemm started from the same values
  * (while the dense matrix is finite, and no start is -0).
  *
+ * by_sample is cut into blocks of inputs, so that the rows of W that all
+ * samples of one block use stay in the first-level cache: chains of the second
+ * block go on from what the first one gave.
+ *
  * Memory is the arena's; nothing allocates while training.
  */
 #ifndef SOMA_KERNELS_SPARSE_H
@@ -53,12 +57,14 @@ typedef struct SparseBatch {
     int n_inputs;      /* I, as bound */
     int max_threads;   /* as bound */
     float max_density; /* as bound */
+    int n_blocks;      /* of the inputs */
+    int block_inputs;  /* inputs of a block; the last one has the rest */
     int n_samples;     /* N of the batch at hand */
     size_t n_entries;  /* its non-zero elements */
     int n_parts;       /* of the samples */
     int n_copies;      /* of by_input */
     SparsePart part[POOL_THREADS_MAX];
-    SparseList by_sample;                  /* N rows */
+    SparseList by_sample; /* row b·N + n: the inputs of block b of sample n */
     SparseList by_input[POOL_THREADS_MAX]; /* I rows; when asked for */
     uint8_t *masks;                        /* a bit for each byte, */
     uint8_t *orders;                       /* [256,8]: see sparse.c */

@@ -60,11 +60,11 @@ SIMD_INLINE void run_columns(const Chain *chain, size_t column, int nv,
     const float *const panel = chain->panel + column;
     const uint16_t *index = chain->index;
     const float *value = chain->value, *const end = value + chain->count;
-    for (; value + 1 < end; index += 2, value += 2) {
-        add_row(panel + index[0] * n, value, nv, acc);
-        add_row(panel + index[1] * n, value + 1, nv, acc);
+    while (value < end) {
+        add_row(panel + *index++ * n, value++, nv, acc);
+        if (value == end) break;
+        add_row(panel + *index++ * n, value++, nv, acc);
     }
-    if (value < end) add_row(panel + *index * n, value, nv, acc);
     for (int v = 0; v < nv; v++)
         f32x4_store(chain->out + column + 4 * v, acc[v]);
 }
@@ -185,21 +185,21 @@ static void run_tasks(Pool *pool, SparseJob *job, PoolTask *task) {
         task(job, 0);
 }
 
-/* Rows first .. end-1 of one panel of the result, to `out` with `stride` floats
+/* Rows first .. end-1 of a list times one panel, to `out` with `stride` floats
  * from row to row. They start from `bias`, from what is there (accumulate), or
  * from zero. */
-static void run_rows(const SparseJob *job, const SparseList *list, int first,
-                     int end, const float *panel, size_t n, const float *bias,
-                     float *out, size_t stride) {
+static void run_rows(const SparseList *list, int first, int end,
+                     const float *panel, size_t n, const float *bias,
+                     bool accumulate, float *out, size_t stride) {
     for (int r = first; r < end; r++, out += stride) {
         const uint32_t from = list->start[r];
-        if (job->accumulate && list->end[r] == from) continue;
+        if (accumulate && list->end[r] == from) continue;
         const Chain chain = {.index = list->index + from,
                              .value = list->value + from,
                              .count = list->end[r] - from,
                              .panel = panel,
                              .n = n,
-                             .start = job->accumulate ? out : bias,
+                             .start = accumulate ? out : bias,
                              .out = out};
         run_chain(&chain);
     }
@@ -221,9 +221,13 @@ static void forward_task(void *context, int task) {
             panel = job->w.data + at * n_inputs;
         else
             gemm_pack_columns(&job->w, column, n, job->batch->n_inputs, space);
-        run_rows(job, task_list(job, task), area.first, area.end, panel,
-                 (size_t)n, job->bias != NULL ? job->bias + at : NULL,
-                 job->out + (size_t)area.first * stride + at, stride);
+        for (int b = 0; b < job->batch->n_blocks; b++) {
+            const int block = b * job->n_rows;
+            run_rows(task_list(job, task), block + area.first, block + area.end,
+                     panel, (size_t)n,
+                     job->bias != NULL ? job->bias + at : NULL, b > 0,
+                     job->out + (size_t)area.first * stride + at, stride);
+        }
     }
 }
 
@@ -261,7 +265,7 @@ static void gradient_panel(const SparseJob *job, const SparseList *list,
         stop = int_min(i + FINISH_ROWS, end);
         float *const rows =
             finish != NULL && !job->accumulate ? passing : job->out + at;
-        run_rows(job, list, i, stop, panel, n, NULL, rows, n);
+        run_rows(list, i, stop, panel, n, NULL, job->accumulate, rows, n);
         if (finish != NULL)
             finish->take(finish->context, at, (size_t)(stop - i) * n, rows);
     }

@@ -76,12 +76,13 @@ static bool build(Pool *pool, Images *t) {
                              SCALE);
 }
 
-/* Rebuild the dense matrix from one of the lists, checking the order. */
+/* Rebuild the dense matrix from one of the lists, checking the order. by_sample
+ * has a row for each block of each sample. */
 static void check_list(const Images *t, bool by_input) {
     const size_t count = (size_t)t->n_samples * (size_t)t->n_inputs;
-    const SparseList list =
-        by_input ? t->batch.by_input[0] : t->batch.by_sample;
-    const int n_rows = by_input ? t->n_inputs : t->n_samples;
+    const SparseBatch *const batch = &t->batch;
+    const SparseList list = by_input ? batch->by_input[0] : batch->by_sample;
+    const int n_rows = by_input ? t->n_inputs : t->n_samples * batch->n_blocks;
     float *const rebuilt = reference_floats(count);
     memset(rebuilt, 0, count * sizeof *rebuilt);
     size_t n_entries = 0;
@@ -91,8 +92,12 @@ static void check_list(const Images *t, bool by_input) {
             const uint32_t index = list.index[e];
             assert_true(list.value[e] != 0);
             if (e > list.start[row]) assert_true(list.index[e - 1] < index);
-            const uint32_t n = by_input ? index : row;
+            const uint32_t samples = (uint32_t)t->n_samples;
+            const uint32_t n = by_input ? index : row % samples;
             const uint32_t i = by_input ? row : index;
+            if (!by_input)
+                assert_int_equal(i / (uint32_t)batch->block_inputs,
+                                 row / samples);
             rebuilt[n * (uint32_t)t->n_inputs + i] = list.value[e];
         }
     }
@@ -124,7 +129,7 @@ static void check_one_list(Images *t) {
 
 static void lists_hold_the_non_zero_elements_in_both_orders(void **state) {
     (void)state;
-    static const int inputs[] = {1, 3, 7, 8, 9, 16, 23, 64, 784};
+    static const int inputs[] = {1, 3, 7, 8, 9, 16, 23, 64, 511, 784, 1037};
     static const int samples[] = {0, 1, 2, 5, 64};
     static const int percents[] = {0, 19, 60, 100};
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
@@ -288,6 +293,7 @@ static void products_have_the_bits_of_the_dense_ones(void **state) {
     check_shape(64, 784, 500, THREADS_MAX);
     check_shape(250, 784, 400, 1);
     check_shape(1, 784, 128, 1);
+    check_shape(20, 1037, 40, THREADS_MAX);
     check_shape(0, 20, 10, 1);
     check_shape(33, 1, 7, 1);
 }
