@@ -27,16 +27,19 @@ set_source_files_properties(src/kernels/gemm_tile.c PROPERTIES COMPILE_OPTIONS
 # Code that runs once a step or less is better small: it is downloaded.
 file(GLOB cold_sources CONFIGURE_DEPENDS src/train/*.c src/api/*.c)
 list(APPEND cold_sources
-  src/base/arena.c src/base/pool.c src/base/status.c src/base/scalar.c src/base/text.c src/data/idx.c
-  src/data/batcher.c src/data/dataset.c src/nn/dense.c src/nn/init.c src/nn/layer.c
-  src/nn/network.c src/nn/schedule.c src/nn/loss.c src/nn/softmax.c)
+  src/base/arena.c src/base/pool.c src/base/status.c src/base/scalar.c src/base/text.c
+  src/data/idx.c src/data/batcher.c src/data/dataset.c
+  src/nn/dense.c src/nn/init.c src/nn/input.c src/nn/layer.c src/nn/network.c
+  src/nn/schedule.c src/nn/loss.c src/nn/softmax.c)
 set_source_files_properties(${cold_sources} PROPERTIES COMPILE_OPTIONS -Oz)
-# Loops over arrays gain nothing from being unrolled, and there are many of them.
+# Nor do these loops gain anything from being unrolled, or made any larger than they
+# are written: measured with tests/bench/compare.mjs.
 set_source_files_properties(
-  src/data/augment.c src/kernels/elementwise.c src/kernels/gemm.c
-  src/kernels/sparse.c src/kernels/vmath.c
-  src/nn/activation.c src/nn/norm.c
+  src/base/random.c src/data/augment.c
+  src/kernels/elementwise.c src/kernels/gemm.c src/kernels/sparse.c src/kernels/vmath.c
+  src/nn/activation.c src/nn/dropout.c src/nn/norm.c
   PROPERTIES COMPILE_OPTIONS -fno-unroll-loops)
+set_source_files_properties(src/kernels/sparse_rows.c PROPERTIES COMPILE_OPTIONS -Os)
 if(threads)
   target_compile_options(soma_flags INTERFACE -pthread)
 endif()

@@ -51,8 +51,12 @@ void elementwise_from_bytes(size_t count, const uint8_t *bytes, float scale,
                             float *y) {
     const f32x4 factor = f32x4_splat(scale);
     size_t i = 0;
-    for (; i + 4 <= count; i += 4)
-        f32x4_store(y + i, f32x4_load_bytes(bytes + i) * factor);
+    for (; i + 8 <= count; i += 8) {
+        f32x4 x[2];
+        f32x4_load_bytes(bytes + i, x);
+        f32x4_store(y + i, x[0] * factor);
+        f32x4_store(y + i + 4, x[1] * factor);
+    }
     for (; i < count; i++) y[i] = (float)bytes[i] * scale;
 }
 

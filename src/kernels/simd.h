@@ -91,15 +91,17 @@ SIMD_INLINE u8x16 u8x16_load(const uint8_t *p) {
 
 SIMD_INLINE void u8x16_store(uint8_t *p, u8x16 v) { memcpy(p, &v, sizeof v); }
 
-/* Four bytes as floats 0 .. 255. */
-SIMD_INLINE f32x4 f32x4_load_bytes(const uint8_t *p) {
+/* Eight bytes as floats 0 .. 255. */
+SIMD_INLINE void f32x4_load_bytes(const uint8_t *p, f32x4 x[2]) {
 #ifdef __wasm_simd128__
-    const v128_t bytes = wasm_v128_load32_zero(p);
-    const v128_t halves = wasm_u16x8_extend_low_u8x16(bytes);
-    const v128_t words = wasm_u32x4_extend_low_u16x8(halves);
-    return (f32x4)wasm_f32x4_convert_i32x4(words);
+    const v128_t halves = wasm_u16x8_load8x8(p);
+    const v128_t low = wasm_u32x4_extend_low_u16x8(halves);
+    const v128_t high = wasm_u32x4_extend_high_u16x8(halves);
+    x[0] = (f32x4)wasm_f32x4_convert_i32x4(low);
+    x[1] = (f32x4)wasm_f32x4_convert_i32x4(high);
 #else
-    return (f32x4){p[0], p[1], p[2], p[3]};
+    x[0] = (f32x4){p[0], p[1], p[2], p[3]};
+    x[1] = (f32x4){p[4], p[5], p[6], p[7]};
 #endif
 }
 
@@ -243,23 +245,22 @@ SIMD_INLINE f32x4 f32x4_compact(f32x4 a, uint32_t bits) {
 #endif
 }
 
-/* Eight bytes of p, in that order (each 0 .. 7), as floats 0 .. 255. */
-SIMD_INLINE void f32x4_pick_bytes(const uint8_t *p, const uint8_t *order,
-                                  f32x4 picked[2]) {
+/* to[i] = p[order[i]] for eight bytes, each order 0 .. 7. */
+SIMD_INLINE void u8x8_store_picked(uint8_t *to, const uint8_t *p,
+                                   const uint8_t *order) {
 #ifdef __wasm_simd128__
-    const v128_t bytes =
-        wasm_i8x16_swizzle(wasm_v128_load64_zero(p),
-                           wasm_v128_load64_zero(order));
-    const v128_t halves = wasm_u16x8_extend_low_u8x16(bytes);
-    const v128_t low = wasm_u32x4_extend_low_u16x8(halves);
-    const v128_t high = wasm_u32x4_extend_high_u16x8(halves);
-    picked[0] = (f32x4)wasm_f32x4_convert_i32x4(low);
-    picked[1] = (f32x4)wasm_f32x4_convert_i32x4(high);
+    const v128_t bytes = wasm_v128_load64_zero(p);
+    const v128_t from = wasm_v128_load64_zero(order);
+#ifdef SOMA_RELAXED
+    typedef int8_t i8x16 __attribute__((vector_size(16)));
+    const v128_t picked =
+        (v128_t)__builtin_wasm_relaxed_swizzle_i8x16((i8x16)bytes, (i8x16)from);
 #else
-    for (int half = 0; half < 2; half++) {
-        const uint8_t *const o = order + 4 * half;
-        picked[half] = (f32x4){p[o[0]], p[o[1]], p[o[2]], p[o[3]]};
-    }
+    const v128_t picked = wasm_i8x16_swizzle(bytes, from);
+#endif
+    wasm_v128_store64_lane(to, picked, 0);
+#else
+    for (int i = 0; i < 8; i++) to[i] = p[order[i]];
 #endif
 }
 
@@ -281,9 +282,9 @@ SIMD_INLINE void u16x8_store_sum(uint16_t *p, uint32_t first,
 SIMD_INLINE void u16x4_store_lanes(uint16_t *p, uint32_t first, uint32_t bits) {
 #ifdef __wasm_simd128__
     static const uint16_t lanes[16][4] = {
-        {0}, {0}, {1}, {0, 1}, {2}, {0, 2}, {1, 2}, {0, 1, 2},
-        {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3},
-        {0, 1, 2, 3}};
+        {0},    {0},       {1},       {0, 1},      {2},    {0, 2},
+        {1, 2}, {0, 1, 2}, {3},       {0, 3},      {1, 3}, {0, 1, 3},
+        {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
     const v128_t sum = wasm_i16x8_add(wasm_v128_load64_zero(lanes[bits]),
                                       wasm_i16x8_splat((int16_t)first));
     wasm_v128_store64_lane(p, sum, 0);

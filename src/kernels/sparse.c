@@ -9,13 +9,13 @@
  */
 #include "kernels/sparse.h"
 
-#include "kernels/simd.h"
+#include <string.h>
+
+#include "kernels/elementwise.h"
+#include "kernels/sparse_rows.h"
 
 /* Samples that the bytes of `tally` can count. */
 enum { TALLY_MAX = 255 };
-
-/* Bits that one mask holds, and masks that are looked at together. */
-enum { MASK_BITS = 8, MASKS_AT_ONCE = 64 };
 
 /* Fewer samples than this are listed by the caller alone. */
 enum { THREADS_FROM = 16 };
@@ -24,26 +24,14 @@ enum { THREADS_FROM = 16 };
  * those that a batch of digits uses take a first-level cache of 32 KB. */
 enum { BLOCK_INPUTS = 340 };
 
-/* Elements are written eight at a time: so many may follow the last one. */
-enum { OVERRUN = 8 };
-
 /* Room for the masks of one sample. */
 static size_t masks_per_sample(const SparseBatch *batch) {
-    return size_round_up((size_t)batch->n_inputs, 2 * MASK_BITS) / MASK_BITS;
+    return size_round_up((size_t)batch->n_inputs, 2 * SPARSE_MASK_BITS) /
+           SPARSE_MASK_BITS;
 }
 
 static uint8_t *masks_of(const SparseBatch *batch, int n) {
     return batch->masks + (size_t)n * masks_per_sample(batch);
-}
-
-/* orders[mask]: the numbers of the bits that are set, ascending; then zeros. */
-static void fill_orders(uint8_t *orders) {
-    memset(orders, 0, 256 * MASK_BITS);
-    for (uint32_t mask = 0; mask < 256; mask++) {
-        uint8_t *order = orders + MASK_BITS * mask;
-        for (uint8_t bit = 0; bit < MASK_BITS; bit++)
-            if (mask >> bit & 1) *order++ = bit;
-    }
 }
 
 /* How many elements `n_samples` samples may have. */
@@ -53,12 +41,16 @@ static size_t room_for(const SparseBatch *batch, int n_samples) {
 }
 
 /* Places for a list's elements, with an overrun for each part. */
+static size_t capacity_of(const SparseBatch *batch) {
+    return room_for(batch, batch->max_samples) +
+           (size_t)batch->max_threads * SPARSE_OVERRUN;
+}
+
 static void bind_elements(SparseList *list, Arena *arena,
                           const SparseBatch *batch) {
-    const size_t capacity = room_for(batch, batch->max_samples) +
-                            (size_t)batch->max_threads * OVERRUN;
-    list->index = arena_alloc(arena, capacity, sizeof(uint16_t));
-    list->value = arena_floats(arena, capacity);
+    list->index = arena_alloc(arena, capacity_of(batch), sizeof(uint16_t));
+    if (batch->from == SPARSE_FROM_BYTES)
+        list->byte = arena_alloc(arena, capacity_of(batch), sizeof(uint8_t));
 }
 
 /* by_input's starts and ends are neighbours in one array: an input ends where
@@ -72,6 +64,7 @@ static void bind_by_input(SparseBatch *batch, Arena *arena, int thread) {
     list->start = arena_alloc(arena, n_inputs + 1, sizeof(uint32_t));
     if (list->start != NULL) list->end = list->start + 1;
     bind_elements(list, arena, batch);
+    batch->input_value[thread] = arena_floats(arena, capacity_of(batch));
 }
 
 /* As even blocks as can be, of whole masks. */
@@ -80,7 +73,8 @@ static void cut_blocks(SparseBatch *batch) {
     const int n_blocks =
         int_max((n_inputs + BLOCK_INPUTS / 2) / BLOCK_INPUTS, 1);
     const int each = (n_inputs + n_blocks - 1) / n_blocks;
-    batch->block_inputs = (int)size_round_up((size_t)each, 2 * MASK_BITS);
+    batch->block_inputs =
+        (int)size_round_up((size_t)each, 2 * SPARSE_MASK_BITS);
     batch->n_blocks =
         (n_inputs + batch->block_inputs - 1) / batch->block_inputs;
 }
@@ -90,74 +84,45 @@ static size_t block_end(const SparseBatch *batch, int b) {
     return (size_t)int_min((b + 1) * batch->block_inputs, batch->n_inputs);
 }
 
-void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
-                       int n_inputs, float max_density, SparseLists lists,
-                       int max_threads) {
+static void bind_by_sample(SparseBatch *batch, Arena *arena) {
+    const size_t rows = (size_t)batch->max_samples * (size_t)batch->n_blocks;
+    const bool bytes = batch->from == SPARSE_FROM_BYTES;
+    const int n_values = bytes ? batch->max_threads : 1;
+    batch->by_sample.start = arena_alloc(arena, rows, sizeof(uint32_t));
+    batch->by_sample.end = arena_alloc(arena, rows, sizeof(uint32_t));
+    bind_elements(&batch->by_sample, arena, batch);
+    for (int i = 0; i < n_values; i++)
+        batch->sample_value[i] = arena_floats(arena, capacity_of(batch));
+}
+
+/* What only bytes need. */
+static void bind_masks(SparseBatch *batch, Arena *arena) {
+    const size_t count = (size_t)batch->max_samples * masks_per_sample(batch);
+    batch->masks = arena_alloc(arena, count + SPARSE_MASKS_AT_ONCE, 1);
+    batch->orders = arena_alloc(arena, 256, SPARSE_MASK_BITS);
+    if (batch->orders != NULL) sparse_fill_orders(batch->orders);
+}
+
+void sparse_batch_bind(SparseBatch *batch, Arena *arena, SparseFrom from,
+                       SparseLists lists, int max_samples, int n_inputs,
+                       float max_density, int max_threads) {
     assert(max_samples >= 1 && max_samples <= SPARSE_INDEX_MAX);
     assert(n_inputs >= 1 && n_inputs <= SPARSE_INDEX_MAX);
     assert(max_density > 0 && max_density <= 1);
     assert(max_threads >= 1 && max_threads <= POOL_THREADS_MAX);
-    *batch = (SparseBatch){.max_samples = max_samples,
+    *batch = (SparseBatch){.from = from,
+                           .max_samples = max_samples,
                            .n_inputs = n_inputs,
                            .max_threads = max_threads,
                            .max_density = max_density};
-    const size_t samples = (size_t)max_samples;
     cut_blocks(batch);
-    const size_t rows = samples * (size_t)batch->n_blocks;
-    batch->orders = arena_alloc(arena, 256, MASK_BITS);
-    if (batch->orders != NULL) fill_orders(batch->orders);
-    batch->masks = arena_alloc(
-        arena, samples * masks_per_sample(batch) + MASKS_AT_ONCE, 1);
-    batch->by_sample.start = arena_alloc(arena, rows, sizeof(uint32_t));
-    batch->by_sample.end = arena_alloc(arena, rows, sizeof(uint32_t));
-    bind_elements(&batch->by_sample, arena, batch);
+    bind_by_sample(batch, arena);
+    if (from == SPARSE_FROM_BYTES) bind_masks(batch, arena);
     for (int i = 0; i < max_threads && lists == SPARSE_BOTH; i++)
         bind_by_input(batch, arena, i);
 }
 
 /* ==== Counting ========================================================== */
-
-/* Note the non-zero bytes of one sample, a bit for each, and count them by
- * input as well: tally[i] += 1 (NULL: do not). Returns how many there are. */
-static uint32_t mark_bytes(const uint8_t *pixels, size_t n, uint8_t *masks,
-                           uint8_t *tally) {
-    uint32_t count = 0;
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        const u8x16 found = (u8x16)(u8x16_load(pixels + i) != 0);
-        const uint16_t bits = (uint16_t)u8x16_bits(found);
-        memcpy(masks + i / 8, &bits, sizeof bits);
-        count += (uint32_t)__builtin_popcount(bits);
-        if (tally != NULL)
-            u8x16_store(tally + i, u8x16_load(tally + i) - found);
-    }
-    for (; i < n; i++) {
-        count += pixels[i] != 0;
-        if (tally != NULL) tally[i] = (uint8_t)(tally[i] + (pixels[i] != 0));
-    }
-    return count;
-}
-
-/* Non-zero elements of one sample. */
-static uint32_t count_floats(const float *x, size_t n) {
-    i32x4 counts = {0};
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4) counts -= f32x4_load(x + i) != f32x4_zero();
-    int32_t count = (counts[0] + counts[1]) + (counts[2] + counts[3]);
-    for (; i < n; i++) count += x[i] != 0;
-    return (uint32_t)count;
-}
-
-/* counts[i] += 1 where element i is not zero. */
-static void count_inputs(const float *x, size_t n, uint32_t *counts) {
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        const i32x4 found = f32x4_load(x + i) != f32x4_zero();
-        const i32x4 sum = i32x4_load(counts + i) - found;
-        memcpy(counts + i, &sum, sizeof sum);
-    }
-    for (; i < n; i++) counts[i] += x[i] != 0;
-}
 
 /* What is listed, and how. */
 typedef struct Source {
@@ -195,12 +160,13 @@ static uint32_t count_sample(const Source *source, SparsePart *part, int n) {
     const size_t n_inputs = (size_t)source->batch->n_inputs;
     const bool both = source->lists == SPARSE_BOTH;
     if (source->pixels == NULL) {
-        if (both) count_inputs(row_of(source, n), n_inputs, part->counts);
-        return count_floats(row_of(source, n), n_inputs);
+        if (both)
+            sparse_count_inputs(row_of(source, n), n_inputs, part->counts);
+        return sparse_count_floats(row_of(source, n), n_inputs);
     }
-    const uint32_t count =
-        mark_bytes(source->pixels[n], n_inputs, masks_of(source->batch, n),
-                   both ? part->tally : NULL);
+    const uint32_t count = sparse_mark_bytes(source->pixels[n], n_inputs,
+                                             masks_of(source->batch, n),
+                                             both ? part->tally : NULL);
     const bool full = (n - part->first + 1) % TALLY_MAX == 0;
     if (both && (full || n + 1 == part->end)) flush_tally(part, n_inputs);
     return count;
@@ -221,91 +187,30 @@ static void count_part(const Source *source, SparsePart *part, size_t at) {
 
 /* ==== Writing =========================================================== */
 
-/* Where the next element of a list goes. */
-typedef struct Place {
-    uint16_t *index;
-    float *value;
-} Place;
-
-/* Four elements from input i on. All four are written, the non-zero ones in
- * front; returns where the next one goes: no branch to mispredict. */
-SIMD_INLINE Place write_four(Place to, size_t i, f32x4 value) {
-    const uint32_t mask = i32x4_bits(value != f32x4_zero());
-    const int count = __builtin_popcount(mask);
-    u16x4_store_lanes(to.index, (uint32_t)i, mask);
-    f32x4_store(to.value, f32x4_compact(value, mask));
-    return (Place){to.index + count, to.value + count};
-}
-
-static Place write_one(Place to, size_t i, float value) {
-    if (value == 0) return to;
-    *to.index = (uint16_t)i;
-    *to.value = value;
-    return (Place){to.index + 1, to.value + 1};
-}
-
-/* Bit g: is masks[g] not zero? Of the first `count`, at most 64. */
-SIMD_INLINE uint64_t used_masks(const uint8_t *masks, size_t count) {
-    uint64_t used = 0;
-    for (int g = 0; g < 64; g += 16)
-        used |= (uint64_t)u8x16_bits(u8x16_load(masks + g)) << g;
-    return count < 64 ? used & (((uint64_t)1 << count) - 1) : used;
-}
-
-/* Eight bytes from input i on, in the same way. */
-SIMD_INLINE Place write_eight(Place to, size_t i, const uint8_t *pixels,
-                              uint32_t mask, const uint8_t *orders,
-                              f32x4 factor) {
-    const uint8_t *const order = orders + 8 * mask;
-    const int count = __builtin_popcount(mask);
-    f32x4 value[2];
-    f32x4_pick_bytes(pixels + i, order, value);
-    u16x8_store_sum(to.index, (uint32_t)i, order);
-    f32x4_store(to.value, value[0] * factor);
-    f32x4_store(to.value + 4, value[1] * factor);
-    return (Place){to.index + count, to.value + count};
-}
-
-/* The non-zero ones of bytes i .. end-1: from one used mask to the next. */
-static Place write_bytes(const Source *source, int n, size_t i, size_t end,
-                         Place to) {
-    const uint8_t *const pixels = source->pixels[n];
-    const uint8_t *const masks = masks_of(source->batch, n);
-    const uint8_t *const orders = source->batch->orders;
-    const f32x4 factor = f32x4_splat(source->scale);
-    const size_t n_masks = end / 16 * 2;
-    for (size_t first = i / 8; first < n_masks; first += MASKS_AT_ONCE)
-        for (uint64_t used = used_masks(masks + first, n_masks - first);
-             used != 0; used &= used - 1) {
-            const size_t at = first + (size_t)__builtin_ctzll(used);
-            to = write_eight(to, 8 * at, pixels, masks[at], orders, factor);
-        }
-    for (i = end / 16 * 16; i < end; i++)
-        to = write_one(to, i, (float)pixels[i] * source->scale);
-    return to;
-}
-
-/* The same for floats. */
-static Place write_floats(const float *x, size_t i, size_t end, Place to) {
-    for (; i + 4 <= end; i += 4) to = write_four(to, i, f32x4_load(x + i));
-    for (; i < end; i++) to = write_one(to, i, x[i]);
-    return to;
-}
-
 /* Block by block, one after the other. */
 static void write_sample(const Source *source, int n) {
     const SparseBatch *const batch = source->batch;
     const SparseList *const list = &batch->by_sample;
-    Place to = {list->index + list->start[n], list->value + list->start[n]};
+    const size_t at = list->start[n];
+    SparsePlace to = {list->index + at,
+                      list->byte != NULL ? list->byte + at : NULL,
+                      batch->sample_value[0] + at};
     for (int b = 0; b < batch->n_blocks; b++) {
         const size_t i = (size_t)b * (size_t)batch->block_inputs;
         const size_t row = (size_t)b * (size_t)batch->n_samples + (size_t)n;
         list->start[row] = (uint32_t)(to.index - list->index);
         to = source->pixels != NULL
-                 ? write_bytes(source, n, i, block_end(batch, b), to)
-                 : write_floats(row_of(source, n), i, block_end(batch, b), to);
+                 ? sparse_write_bytes(source->pixels[n], masks_of(batch, n), i,
+                                      block_end(batch, b), batch->orders, to)
+                 : sparse_write_floats(row_of(source, n), i,
+                                       block_end(batch, b), to);
         list->end[row] = (uint32_t)(to.index - list->index);
     }
+}
+
+/* The first place of part p. */
+static size_t begin_of_part(const SparseBatch *batch, int p) {
+    return room_for(batch, batch->part[p].first) + (size_t)p * SPARSE_OVERRUN;
 }
 
 /* Everything that one thread does for its own samples. */
@@ -314,8 +219,7 @@ static void list_part(void *context, int task) {
     const SparseBatch *const batch = source->batch;
     SparsePart *const part = &source->batch->part[task];
     if (source->pixels != NULL) fetch_images(source, part);
-    count_part(source, part,
-               room_for(batch, part->first) + (size_t)task * OVERRUN);
+    count_part(source, part, begin_of_part(batch, task));
     part->fits = part->n_entries <= room_for(batch, part->end - part->first);
     for (int n = part->first; n < part->end && part->fits; n++)
         write_sample(source, n);
@@ -335,21 +239,32 @@ static void open_inputs(const SparseBatch *batch, const SparseList *list) {
     }
 }
 
-/* Distribute the elements of all samples over the inputs. */
-static void list_by_input(void *context, int task) {
-    const SparseBatch *const batch = context;
-    const SparseList from = batch->by_sample, to = batch->by_input[task];
+/* Distribute the elements of all samples over the inputs, with bytes or with
+ * values. */
+static void distribute(const SparseBatch *batch, int copy, bool bytes) {
+    const SparseList from = batch->by_sample, to = batch->by_input[copy];
+    const float *const from_value = batch->sample_value[0];
+    float *const to_value = batch->input_value[copy];
     const uint32_t *const ends =
         from.end + (batch->n_blocks - 1) * batch->n_samples;
-    open_inputs(batch, &to);
     for (int n = 0; n < batch->n_samples; n++) {
         const uint32_t end = ends[n];
         for (uint32_t e = from.start[n]; e < end; e++) {
             const uint32_t at = to.end[from.index[e]]++;
             to.index[at] = (uint16_t)n;
-            to.value[at] = from.value[e];
+            if (bytes)
+                to.byte[at] = from.byte[e];
+            else
+                to_value[at] = from_value[e];
         }
     }
+}
+
+static void list_by_input(void *context, int task) {
+    const Source *const source = context;
+    const SparseBatch *const batch = source->batch;
+    open_inputs(batch, &batch->by_input[task]);
+    distribute(batch, task, source->pixels != NULL);
 }
 
 /* ==== Both ============================================================== */
@@ -390,16 +305,50 @@ static bool add_parts(SparseBatch *batch) {
 static bool list(Pool *pool, Source *source, int n_samples) {
     SparseBatch *const batch = source->batch;
     assert(n_samples >= 0 && n_samples <= batch->max_samples);
+    assert(source->lists != SPARSE_BOTH || batch->by_input[0].start != NULL);
+    assert(source->pixels == NULL || batch->from == SPARSE_FROM_BYTES);
     batch->n_samples = n_samples;
+    batch->scale = source->scale;
+    batch->n_copies = 0;
     const int n_threads = threads_for(batch, pool);
     cut_parts(batch, n_threads);
     run(pool, n_threads, list_part, source);
     const bool fits = add_parts(batch);
     if (!fits || source->lists != SPARSE_BOTH) return fits;
-    assert(batch->by_input[0].start != NULL);
     batch->n_copies = n_threads;
-    run(pool, n_threads, list_by_input, batch);
+    run(pool, n_threads, list_by_input, source);
     return true;
+}
+
+/* The values of one thread: of by_sample part by part, because there are gaps
+ * between the parts. */
+static void spread_task(void *context, int task) {
+    const SparseBatch *const batch = context;
+    const SparseList *const list = &batch->by_sample;
+    for (int p = 0; p < batch->n_parts; p++) {
+        const SparsePart *const part = &batch->part[p];
+        const size_t at = begin_of_part(batch, p);
+        elementwise_from_bytes(part->n_entries, list->byte + at, batch->scale,
+                               batch->sample_value[task] + at);
+    }
+    if (batch->n_copies == 0) return;
+    const int copy = int_min(task, batch->n_copies - 1);
+    elementwise_from_bytes(batch->n_entries, batch->by_input[copy].byte,
+                           batch->scale, batch->input_value[task]);
+}
+
+void sparse_spread(Pool *pool, SparseBatch *batch) {
+    const int n_threads = threads_for(batch, pool);
+    batch->n_sample_values = batch->n_input_values = n_threads;
+    run(pool, n_threads, spread_task, batch);
+}
+
+bool sparse_list_bytes(SparseBatch *batch, SparseLists lists,
+                       const uint8_t *const *pixels, int n_samples,
+                       float scale) {
+    Source source = {
+        .batch = batch, .lists = lists, .pixels = pixels, .scale = scale};
+    return list(NULL, &source, n_samples);
 }
 
 bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
@@ -407,14 +356,19 @@ bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
                        float scale) {
     Source source = {
         .batch = batch, .lists = lists, .pixels = pixels, .scale = scale};
-    return list(pool, &source, n_samples);
+    const bool fits = list(pool, &source, n_samples);
+    if (fits) sparse_spread(pool, batch);
+    return fits;
 }
 
 bool sparse_from_floats(Pool *pool, SparseBatch *batch, SparseLists lists,
                         const float *rows, size_t stride, int n_samples) {
     Source source = {
         .batch = batch, .lists = lists, .rows = rows, .stride = stride};
-    return list(pool, &source, n_samples);
+    const bool fits = list(pool, &source, n_samples);
+    batch->n_sample_values = 1;
+    batch->n_input_values = batch->n_copies;
+    return fits;
 }
 
 float sparse_density(const SparseBatch *batch) {

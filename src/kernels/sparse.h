@@ -28,12 +28,13 @@
 #include "base/types.h"
 #include "kernels/gemm.h"
 
-/* Rows of elements: row r has the places start[r] .. end[r]-1 of the two
- * arrays. An element says which row of the dense matrix, times what. */
+/* Rows of elements: row r has the places start[r] .. end[r]-1 of the arrays. An
+ * element says which row of the dense matrix, times what: a value, or while
+ * bytes are listed, a byte. */
 typedef struct SparseList {
     uint32_t *start, *end; /* [rows] */
     uint16_t *index;
-    float *value;
+    uint8_t *byte;
 } SparseList;
 
 /* Most samples, and most inputs, that an index can name. */
@@ -48,49 +49,70 @@ typedef struct SparsePart {
     uint8_t *tally;   /* [I], for counting */
 } SparsePart;
 
+/* Which lists to build. */
+typedef enum SparseLists { SPARSE_BY_SAMPLE, SPARSE_BOTH } SparseLists;
+
+/* What from: floats, or bytes as well. */
+typedef enum SparseFrom { SPARSE_FROM_FLOATS, SPARSE_FROM_BYTES } SparseFrom;
+
 /* A batch as lists. Threads share the work of by_sample, a part of the samples
- * each. by_input every one of them then makes for itself: while all wait for
- * it, making it takes no longer than fetching it from another core's cache.
- * Lists that one thread makes alone have one by_input for all. */
+ * each. by_input every one of them makes for itself: while all wait for it,
+ * making it takes no longer than fetching it from another core's cache. Lists
+ * that one thread makes alone have one by_input for all.
+ *
+ * A line of memory that another core has read is slow to write again. So what
+ * is handed from thread to thread is small: of bytes, places and the bytes; the
+ * values each thread works out for itself (sparse_spread). */
 typedef struct SparseBatch {
+    SparseFrom from;   /* as bound */
     int max_samples;   /* as bound */
     int n_inputs;      /* I, as bound */
     int max_threads;   /* as bound */
     float max_density; /* as bound */
     int n_blocks;      /* of the inputs */
     int block_inputs;  /* inputs of a block; the last one has the rest */
+    float scale;       /* of bytes: value = byte · scale */
     int n_samples;     /* N of the batch at hand */
     size_t n_entries;  /* its non-zero elements */
     int n_parts;       /* of the samples */
     int n_copies;      /* of by_input */
+    int n_sample_values, n_input_values; /* threads with values of their own */
     SparsePart part[POOL_THREADS_MAX];
     SparseList by_sample; /* row b·N + n: the inputs of block b of sample n */
     SparseList by_input[POOL_THREADS_MAX]; /* I rows; when asked for */
+    float *sample_value[POOL_THREADS_MAX]; /* of by_sample, */
+    float *input_value[POOL_THREADS_MAX];  /* and of by_input */
     uint8_t *masks;                        /* a bit for each byte, */
     uint8_t *orders;                       /* [256,8]: see sparse.c */
 } SparseBatch;
 
-/* Which lists to build. */
-typedef enum SparseLists { SPARSE_BY_SAMPLE, SPARSE_BOTH } SparseLists;
-
 /* Take the memory for batches of up to `max_samples` x `n_inputs` with at most
  * `max_density` (0..1] of the elements non-zero from the arena (measure or
- * bind), made by up to `max_threads` threads (1 .. POOL_THREADS_MAX). With
- * SPARSE_BY_SAMPLE the other list can never be built. */
-void sparse_batch_bind(SparseBatch *batch, Arena *arena, int max_samples,
-                       int n_inputs, float max_density, SparseLists lists,
-                       int max_threads);
+ * bind), made by up to `max_threads` threads (1 .. POOL_THREADS_MAX). What
+ * `lists` and `from` leave out can never be built. */
+void sparse_batch_bind(SparseBatch *batch, Arena *arena, SparseFrom from,
+                       SparseLists lists, int max_samples, int n_inputs,
+                       float max_density, int max_threads);
 
 /* Build the lists from bytes: sample n is pixels[n][0 .. I-1], its value
  * (float)byte · scale (scale != 0). 0 <= n_samples <= max_samples. Returns
  * false, with the lists unusable, when in some part a larger share of the
  * elements is non-zero than the bound density: then the dense product is the
- * faster one. `pool` may be NULL: then the calling thread, whichever that is,
- * does everything. Cost: one pass over the bytes and a few cycles per non-zero,
- * shared by the threads; for by_input a few more on each of them. */
+ * faster one. `pool` may be NULL: then the calling thread does everything.
+ * Cost: one pass over the bytes and a few cycles per non-zero, shared by the
+ * threads; for by_input a few more on each of them. */
 bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
                        const uint8_t *const *pixels, int n_samples,
                        float scale);
+
+/* The same in two steps. The first, on whichever thread calls it, alone; */
+bool sparse_list_bytes(SparseBatch *batch, SparseLists lists,
+                       const uint8_t *const *pixels, int n_samples,
+                       float scale);
+
+/* then, where the products will run: every thread of the pool (NULL: the
+ * calling one) works out the values. Cost: a cycle per non-zero and list. */
+void sparse_spread(Pool *pool, SparseBatch *batch);
 
 /* The same from floats: sample n is rows[n·stride .. +I-1]. NaN and inf count
  * as non-zero. */

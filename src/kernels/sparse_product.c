@@ -167,14 +167,23 @@ static int cut(SparseJob *job, const Pool *pool) {
     return job->tasks_across * job->tasks_down;
 }
 
-/* The list that task `task` goes through; of by_input, the copy of the thread
- * that has it in its share. */
-static const SparseList *task_list(const SparseJob *job, int task) {
-    if (!job->by_input) return &job->batch->by_sample;
-    const int n_copies = job->batch->n_copies;
+/* What a task goes through: the copies of the thread that has it in its
+ * share. */
+typedef struct TaskList {
+    const SparseList *list;
+    const float *value;
+} TaskList;
+
+static TaskList task_list(const SparseJob *job, int task) {
+    const SparseBatch *const batch = job->batch;
+    const int n_values =
+        job->by_input ? batch->n_input_values : batch->n_sample_values;
     const int owner =
-        job->n_tasks > 1 ? pool_share(job->n_tasks, n_copies, task) : 0;
-    return &job->batch->by_input[owner];
+        job->n_tasks > 1 ? pool_share(job->n_tasks, n_values, task) : 0;
+    if (!job->by_input)
+        return (TaskList){&batch->by_sample, batch->sample_value[owner]};
+    const int copy = int_min(owner, batch->n_copies - 1);
+    return (TaskList){&batch->by_input[copy], batch->input_value[owner]};
 }
 
 static void run_tasks(Pool *pool, SparseJob *job, PoolTask *task) {
@@ -188,15 +197,16 @@ static void run_tasks(Pool *pool, SparseJob *job, PoolTask *task) {
 /* Rows first .. end-1 of a list times one panel, to `out` with `stride` floats
  * from row to row. They start from `bias`, from what is there (accumulate), or
  * from zero. */
-static void run_rows(const SparseList *list, int first, int end,
-                     const float *panel, size_t n, const float *bias,
-                     bool accumulate, float *out, size_t stride) {
+static void run_rows(TaskList from, int first, int end, const float *panel,
+                     size_t n, const float *bias, bool accumulate, float *out,
+                     size_t stride) {
+    const SparseList *const list = from.list;
     for (int r = first; r < end; r++, out += stride) {
-        const uint32_t from = list->start[r];
-        if (accumulate && list->end[r] == from) continue;
-        const Chain chain = {.index = list->index + from,
-                             .value = list->value + from,
-                             .count = list->end[r] - from,
+        const uint32_t at = list->start[r];
+        if (accumulate && list->end[r] == at) continue;
+        const Chain chain = {.index = list->index + at,
+                             .value = from.value + at,
+                             .count = list->end[r] - at,
                              .panel = panel,
                              .n = n,
                              .start = accumulate ? out : bias,
@@ -254,9 +264,8 @@ void sparse_forward(Pool *pool, const GemmWork *work, const SparseBatch *batch,
 
 /* Rows first .. end-1 of one panel of dW from one of dy, a block at a time.
  * What is taken away and starts from nothing passes through a small buffer. */
-static void gradient_panel(const SparseJob *job, const SparseList *list,
-                           int first, int end, int column, size_t n,
-                           const float *panel) {
+static void gradient_panel(const SparseJob *job, TaskList list, int first,
+                           int end, int column, size_t n, const float *panel) {
     const size_t offset = (size_t)column * (size_t)job->n_rows;
     const SparseFinish *const finish = job->finish;
     float passing[FINISH_ROWS * PANEL];

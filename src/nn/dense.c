@@ -45,10 +45,11 @@ static bool looks_for_zeros(const Layer *layer) {
 static void dense_bind(Layer *layer, Arena *arena, int max_rows,
                        int n_threads) {
     if (!looks_for_zeros(layer)) return;
-    sparse_batch_bind(&layer->lists[0], arena, max_rows, inputs_of(layer),
-                      MAX_DENSITY, SPARSE_BOTH, n_threads);
-    sparse_batch_bind(&layer->lists[1], arena, max_rows, layer->out.channels,
-                      MAX_DENSITY, SPARSE_BY_SAMPLE, n_threads);
+    sparse_batch_bind(&layer->lists[0], arena, SPARSE_FROM_FLOATS, SPARSE_BOTH,
+                      max_rows, inputs_of(layer), MAX_DENSITY, n_threads);
+    sparse_batch_bind(&layer->lists[1], arena, SPARSE_FROM_FLOATS,
+                      SPARSE_BY_SAMPLE, max_rows, layer->out.channels,
+                      MAX_DENSITY, n_threads);
 }
 
 /* x as lists: those of the input stage, or this layer's own. NULL when x is

@@ -24,8 +24,9 @@ void input_bind(Input *input, Arena *arena, int max_rows, int n_threads,
     if (!input->may_be_sparse) return;
     const int n_batches = n_threads == 1 ? 1 : 2;
     for (int i = 0; i < n_batches; i++)
-        sparse_batch_bind(&input->lists[i], arena, max_rows, IMAGE_PIXELS,
-                          MAX_DENSITY, SPARSE_BOTH, n_threads);
+        sparse_batch_bind(&input->lists[i], arena, SPARSE_FROM_BYTES,
+                          SPARSE_BOTH, max_rows, IMAGE_PIXELS, MAX_DENSITY,
+                          n_threads);
     if (n_threads == 1) return;
     input->expected =
         arena_alloc(arena, (size_t)max_rows, sizeof *input->expected);
@@ -69,7 +70,7 @@ static void list_expected(void *context, int task) {
     (void)task;
     Input *const input = context;
     input->listed_fits =
-        sparse_from_bytes(NULL, &input->lists[1 - input->at_hand], SPARSE_BOTH,
+        sparse_list_bytes(&input->lists[1 - input->at_hand], SPARSE_BOTH,
                           input->expected, input->expected_rows, 1 / 255.0f);
 }
 
@@ -95,6 +96,8 @@ static bool list_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
         input->listed = false;
         input->expected_rows = 0;
         input->at_hand = 1 - input->at_hand;
+        if (input->listed_fits)
+            sparse_spread(pool, &input->lists[input->at_hand]);
         return input->listed_fits;
     }
     return sparse_from_bytes(pool, &input->lists[input->at_hand], lists, pixels,

@@ -54,11 +54,11 @@ static Images make_images(int n_samples, int n_inputs, int percent) {
                                t.dense + (size_t)n * count);
     }
     Arena measure = arena_measure();
-    sparse_batch_bind(&t.batch, &measure, int_max(n_samples, 1), n_inputs, 1,
-                      SPARSE_BOTH, THREADS_MAX);
+    sparse_batch_bind(&t.batch, &measure, SPARSE_FROM_BYTES, SPARSE_BOTH,
+                      int_max(n_samples, 1), n_inputs, 1, THREADS_MAX);
     t.arena = reference_bind(measure.used);
-    sparse_batch_bind(&t.batch, &t.arena, int_max(n_samples, 1), n_inputs, 1,
-                      SPARSE_BOTH, THREADS_MAX);
+    sparse_batch_bind(&t.batch, &t.arena, SPARSE_FROM_BYTES, SPARSE_BOTH,
+                      int_max(n_samples, 1), n_inputs, 1, THREADS_MAX);
     assert_int_equal(t.arena.used, measure.used);
     return t;
 }
@@ -76,29 +76,31 @@ static bool build(Pool *pool, Images *t) {
                              SCALE);
 }
 
-/* Rebuild the dense matrix from one of the lists, checking the order. by_sample
- * has a row for each block of each sample. */
-static void check_list(const Images *t, bool by_input) {
+/* Rebuild the dense matrix from one of the lists, with the values of one
+ * thread, checking the order. by_sample has a row for each block of each
+ * sample.
+ */
+static void check_values(const Images *t, bool by_input, const SparseList *list,
+                         const float *value) {
     const size_t count = (size_t)t->n_samples * (size_t)t->n_inputs;
-    const SparseBatch *const batch = &t->batch;
-    const SparseList list = by_input ? batch->by_input[0] : batch->by_sample;
-    const int n_rows = by_input ? t->n_inputs : t->n_samples * batch->n_blocks;
+    const uint32_t samples = (uint32_t)t->n_samples;
+    const uint32_t n_rows = by_input ? (uint32_t)t->n_inputs
+                                     : samples * (uint32_t)t->batch.n_blocks;
     float *const rebuilt = reference_floats(count);
     memset(rebuilt, 0, count * sizeof *rebuilt);
     size_t n_entries = 0;
-    for (uint32_t row = 0; row < (uint32_t)n_rows; row++) {
-        n_entries += list.end[row] - list.start[row];
-        for (uint32_t e = list.start[row]; e < list.end[row]; e++) {
-            const uint32_t index = list.index[e];
-            assert_true(list.value[e] != 0);
-            if (e > list.start[row]) assert_true(list.index[e - 1] < index);
-            const uint32_t samples = (uint32_t)t->n_samples;
+    for (uint32_t row = 0; row < n_rows; row++) {
+        n_entries += list->end[row] - list->start[row];
+        for (uint32_t e = list->start[row]; e < list->end[row]; e++) {
+            const uint32_t index = list->index[e];
+            assert_true(value[e] != 0);
+            if (e > list->start[row]) assert_true(list->index[e - 1] < index);
             const uint32_t n = by_input ? index : row % samples;
             const uint32_t i = by_input ? row : index;
             if (!by_input)
-                assert_int_equal(i / (uint32_t)batch->block_inputs,
+                assert_int_equal(i / (uint32_t)t->batch.block_inputs,
                                  row / samples);
-            rebuilt[n * (uint32_t)t->n_inputs + i] = list.value[e];
+            rebuilt[n * (uint32_t)t->n_inputs + i] = value[e];
         }
     }
     assert_int_equal(n_entries, t->batch.n_entries);
@@ -106,16 +108,31 @@ static void check_list(const Images *t, bool by_input) {
     free(rebuilt);
 }
 
+/* One of the lists, with the values of every thread that has some. */
+static void check_list(const Images *t, bool by_input) {
+    const SparseBatch *const batch = &t->batch;
+    const int n_values =
+        by_input ? batch->n_input_values : batch->n_sample_values;
+    assert_true(n_values >= 1);
+    for (int i = 0; i < n_values; i++)
+        if (by_input)
+            check_values(t, true,
+                         &batch->by_input[int_min(i, batch->n_copies - 1)],
+                         batch->input_value[i]);
+        else
+            check_values(t, false, &batch->by_sample, batch->sample_value[i]);
+}
+
 /* The list by sample alone, from a memory of just its size. */
 static void check_one_list(Images *t) {
     const int max_samples = int_max(t->n_samples, 1);
     const SparseBatch both = t->batch;
     Arena measure = arena_measure();
-    sparse_batch_bind(&t->batch, &measure, max_samples, t->n_inputs, 1,
-                      SPARSE_BY_SAMPLE, 1);
+    sparse_batch_bind(&t->batch, &measure, SPARSE_FROM_BYTES, SPARSE_BY_SAMPLE,
+                      max_samples, t->n_inputs, 1, 1);
     Arena arena = reference_bind(measure.used);
-    sparse_batch_bind(&t->batch, &arena, max_samples, t->n_inputs, 1,
-                      SPARSE_BY_SAMPLE, 1);
+    sparse_batch_bind(&t->batch, &arena, SPARSE_FROM_BYTES, SPARSE_BY_SAMPLE,
+                      max_samples, t->n_inputs, 1, 1);
     assert_true(sparse_from_bytes(NULL, &t->batch, SPARSE_BY_SAMPLE,
                                   (const uint8_t *const *)t->pixels,
                                   t->n_samples, SCALE));
@@ -262,6 +279,19 @@ static void check_gradient(Pool *pool, Images *t, const GemmWork *work,
     free(expected);
 }
 
+/* Lists that one thread made, values worked out by all. */
+static void check_two_steps(Pool *pool, Images *t, const GemmWork *work,
+                            int n_outputs) {
+    assert_true(sparse_list_bytes(&t->batch, SPARSE_BOTH,
+                                  (const uint8_t *const *)t->pixels,
+                                  t->n_samples, SCALE));
+    sparse_spread(pool, &t->batch);
+    check_list(t, false);
+    check_list(t, true);
+    check_forward(pool, t, work, n_outputs, true);
+    check_gradient(pool, t, work, n_outputs, false);
+}
+
 /* Both products with all thread counts for one shape. `room_for` threads' worth
  * of packing space: with little of it, fewer tasks run. */
 static void check_shape(int n_samples, int n_inputs, int n_outputs,
@@ -274,9 +304,12 @@ static void check_shape(int n_samples, int n_inputs, int n_outputs,
         assert_non_null(pool);
         assert_true(build(pool, &t));
         assert_int_equal(t.batch.n_parts, n_samples < 16 ? 1 : n_threads);
+        check_list(&t, false);
+        check_list(&t, true);
         check_forward(pool, &t, &work, n_outputs, n_threads != 2);
         check_gradient(pool, &t, &work, n_outputs, false);
         check_gradient(pool, &t, &work, n_outputs, true);
+        check_two_steps(pool, &t, &work, n_outputs);
         pool_destroy(pool);
     }
     reference_unbind(&arena);
@@ -303,9 +336,11 @@ static void a_batch_above_the_density_is_refused(void **state) {
     Images t = make_images(10, 784, 60);
     Arena measure = arena_measure();
     SparseBatch batch;
-    sparse_batch_bind(&batch, &measure, 10, 784, 0.25f, SPARSE_BOTH, 1);
+    sparse_batch_bind(&batch, &measure, SPARSE_FROM_BYTES, SPARSE_BOTH, 10, 784,
+                      0.25f, 1);
     Arena arena = reference_bind(measure.used);
-    sparse_batch_bind(&batch, &arena, 10, 784, 0.25f, SPARSE_BOTH, 1);
+    sparse_batch_bind(&batch, &arena, SPARSE_FROM_BYTES, SPARSE_BOTH, 10, 784,
+                      0.25f, 1);
     assert_false(sparse_from_bytes(NULL, &batch, SPARSE_BOTH,
                                    (const uint8_t *const *)t.pixels, 10,
                                    SCALE));
