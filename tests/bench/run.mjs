@@ -119,7 +119,6 @@ const MEASURE = {
     workload: workload.name, threads: n, ...await measureBare(workload, n, how),
   })),
   peers: async ({ workloads, seconds }) => {
-    await preparePeers();
     const peers = /** @type {(keyof PEERS)[]} */ (Object.keys(PEERS));
     const jobs = peers.flatMap((peer) => workloads.flatMap((workload) => (
       [false, true].map((isolated) => ({ peer, workload, isolated })))));
@@ -130,6 +129,28 @@ const MEASURE = {
     });
   },
 };
+
+/**
+ * Workload by workload, so that what is compared with each other is measured within
+ * a minute: a machine's neighbours come and go.
+ */
+const BY_WORKLOAD = ['page', 'bare', 'peers'];
+
+/** @param {How} how */
+async function measureAll(how) {
+  const results = /** @type {Record<string, any>} */ ({});
+  const parts = how.parts.filter((part) => BY_WORKLOAD.includes(part));
+  for (const part of how.parts) {
+    results[part] = parts.includes(part) ? [] : await MEASURE[part](how);
+  }
+  if (parts.includes('peers')) await preparePeers();
+  for (const workload of how.workloads) {
+    for (const part of parts) {
+      results[part].push(...await MEASURE[part]({ ...how, workloads: [workload] }));
+    }
+  }
+  return results;
+}
 
 async function main() {
   const how = readArguments(process.argv.slice(2));
@@ -145,9 +166,7 @@ async function main() {
   };
   const rooflines = await measureRooflines(how);
   printMachine(machine, rooflines);
-  /** @type {Record<string, any>} */
-  const results = {};
-  for (const part of how.parts) results[part] = await MEASURE[part](how);
+  const results = await measureAll(how);
   const { memory = [], kernels = [], profile = [], page = [], bare = [], peers = [] } = results;
   if (page.length) printRatios(how, page, peers, rooflines);
   if (page.length) printPage(page);
