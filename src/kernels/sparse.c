@@ -5,7 +5,8 @@
  * its place before anything is written, and without a branch that depends on
  * the data. Then it writes its samples into by_sample, which has a region for
  * every part. When all parts are there, each thread adds up their counts and
- * distributes all samples, in order, into a by_input of its own.
+ * distributes all samples, in order, into a by_input of its own. What was
+ * listed as bytes it then turns into values, for itself as well.
  */
 #include "kernels/sparse.h"
 
@@ -64,7 +65,6 @@ static void bind_by_input(SparseBatch *batch, Arena *arena, int thread) {
     list->start = arena_alloc(arena, n_inputs + 1, sizeof(uint32_t));
     if (list->start != NULL) list->end = list->start + 1;
     bind_elements(list, arena, batch);
-    batch->input_value[thread] = arena_floats(arena, capacity_of(batch));
 }
 
 /* As even blocks as can be, of whole masks. */
@@ -86,13 +86,19 @@ static size_t block_end(const SparseBatch *batch, int b) {
 
 static void bind_by_sample(SparseBatch *batch, Arena *arena) {
     const size_t rows = (size_t)batch->max_samples * (size_t)batch->n_blocks;
-    const bool bytes = batch->from == SPARSE_FROM_BYTES;
-    const int n_values = bytes ? batch->max_threads : 1;
     batch->by_sample.start = arena_alloc(arena, rows, sizeof(uint32_t));
     batch->by_sample.end = arena_alloc(arena, rows, sizeof(uint32_t));
     bind_elements(&batch->by_sample, arena, batch);
-    for (int i = 0; i < n_values; i++)
-        batch->sample_value[i] = arena_floats(arena, capacity_of(batch));
+}
+
+/* Floats are listed by_sample once, for all threads. */
+static void bind_values(SparseBatch *batch, Arena *arena) {
+    for (int i = 0; i < batch->max_threads; i++) {
+        if (i == 0 || batch->from == SPARSE_FROM_BYTES)
+            batch->sample_value[i] = arena_floats(arena, capacity_of(batch));
+        if (batch->lists == SPARSE_BOTH)
+            batch->input_value[i] = arena_floats(arena, capacity_of(batch));
+    }
 }
 
 /* What only bytes need. */
@@ -103,6 +109,13 @@ static void bind_masks(SparseBatch *batch, Arena *arena) {
     if (batch->orders != NULL) sparse_fill_orders(batch->orders);
 }
 
+static void bind_lists(SparseBatch *batch, Arena *arena) {
+    bind_by_sample(batch, arena);
+    if (batch->from == SPARSE_FROM_BYTES) bind_masks(batch, arena);
+    for (int i = 0; i < batch->max_threads && batch->lists == SPARSE_BOTH; i++)
+        bind_by_input(batch, arena, i);
+}
+
 void sparse_batch_bind(SparseBatch *batch, Arena *arena, SparseFrom from,
                        SparseLists lists, int max_samples, int n_inputs,
                        float max_density, int max_threads) {
@@ -111,15 +124,20 @@ void sparse_batch_bind(SparseBatch *batch, Arena *arena, SparseFrom from,
     assert(max_density > 0 && max_density <= 1);
     assert(max_threads >= 1 && max_threads <= POOL_THREADS_MAX);
     *batch = (SparseBatch){.from = from,
+                           .lists = lists,
                            .max_samples = max_samples,
                            .n_inputs = n_inputs,
                            .max_threads = max_threads,
                            .max_density = max_density};
     cut_blocks(batch);
-    bind_by_sample(batch, arena);
-    if (from == SPARSE_FROM_BYTES) bind_masks(batch, arena);
-    for (int i = 0; i < max_threads && lists == SPARSE_BOTH; i++)
-        bind_by_input(batch, arena, i);
+    bind_lists(batch, arena);
+    bind_values(batch, arena);
+}
+
+void sparse_batch_bind_twin(SparseBatch *twin, Arena *arena,
+                            const SparseBatch *of) {
+    *twin = *of;
+    bind_lists(twin, arena);
 }
 
 /* ==== Counting ========================================================== */
@@ -305,7 +323,7 @@ static bool add_parts(SparseBatch *batch) {
 static bool list(Pool *pool, Source *source, int n_samples) {
     SparseBatch *const batch = source->batch;
     assert(n_samples >= 0 && n_samples <= batch->max_samples);
-    assert(source->lists != SPARSE_BOTH || batch->by_input[0].start != NULL);
+    assert(source->lists == SPARSE_BY_SAMPLE || batch->lists == SPARSE_BOTH);
     assert(source->pixels == NULL || batch->from == SPARSE_FROM_BYTES);
     batch->n_samples = n_samples;
     batch->scale = source->scale;

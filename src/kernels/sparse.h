@@ -65,6 +65,7 @@ typedef enum SparseFrom { SPARSE_FROM_FLOATS, SPARSE_FROM_BYTES } SparseFrom;
  * values each thread works out for itself (sparse_spread). */
 typedef struct SparseBatch {
     SparseFrom from;   /* as bound */
+    SparseLists lists; /* as bound */
     int max_samples;   /* as bound */
     int n_inputs;      /* I, as bound */
     int max_threads;   /* as bound */
@@ -93,6 +94,11 @@ typedef struct SparseBatch {
 void sparse_batch_bind(SparseBatch *batch, Arena *arena, SparseFrom from,
                        SparseLists lists, int max_samples, int n_inputs,
                        float max_density, int max_threads);
+
+/* A batch bound like `of`, which shares the memory of its values: the lists of
+ * either may be built at any time, but only one of them spread and used. */
+void sparse_batch_bind_twin(SparseBatch *twin, Arena *arena,
+                            const SparseBatch *of);
 
 /* Build the lists from bytes: sample n is pixels[n][0 .. I-1], its value
  * (float)byte · scale (scale != 0). 0 <= n_samples <= max_samples. Returns

@@ -22,12 +22,10 @@ void input_bind(Input *input, Arena *arena, int max_rows, int n_threads,
     };
     input->dense = arena_floats(arena, (size_t)max_rows * IMAGE_PIXELS);
     if (!input->may_be_sparse) return;
-    const int n_batches = n_threads == 1 ? 1 : 2;
-    for (int i = 0; i < n_batches; i++)
-        sparse_batch_bind(&input->lists[i], arena, SPARSE_FROM_BYTES,
-                          SPARSE_BOTH, max_rows, IMAGE_PIXELS, MAX_DENSITY,
-                          n_threads);
+    sparse_batch_bind(&input->lists[0], arena, SPARSE_FROM_BYTES, SPARSE_BOTH,
+                      max_rows, IMAGE_PIXELS, MAX_DENSITY, n_threads);
     if (n_threads == 1) return;
+    sparse_batch_bind_twin(&input->lists[1], arena, &input->lists[0]);
     input->expected =
         arena_alloc(arena, (size_t)max_rows, sizeof *input->expected);
 }

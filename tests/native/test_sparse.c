@@ -355,6 +355,31 @@ static void a_batch_above_the_density_is_refused(void **state) {
     free_images(&t);
 }
 
+/* Lists made ahead are still those of their images when the batch whose values
+ * they share has been used for others. */
+static void a_twin_keeps_its_lists(void **state) {
+    (void)state;
+    Images next = make_images(30, 784, 25), now = make_images(30, 784, 60);
+    Arena measure = arena_measure();
+    SparseBatch twin;
+    sparse_batch_bind_twin(&twin, &measure, &now.batch);
+    Arena arena = reference_bind(measure.used);
+    sparse_batch_bind_twin(&twin, &arena, &now.batch);
+    assert_true(sparse_list_bytes(
+        &twin, SPARSE_BOTH, (const uint8_t *const *)next.pixels, 30, SCALE));
+    assert_true(build(NULL, &now));
+    check_list(&now, false);
+    check_list(&now, true);
+    sparse_spread(NULL, &twin);
+    Images taken = next;
+    taken.batch = twin;
+    check_list(&taken, false);
+    check_list(&taken, true);
+    reference_unbind(&arena);
+    free_images(&next);
+    free_images(&now);
+}
+
 /* A weight that is not finite must show wherever its pixel has ink. */
 static void nan_in_the_weights_stays_visible(void **state) {
     (void)state;
@@ -377,6 +402,7 @@ int main(void) {
         cmocka_unit_test(lists_hold_the_non_zero_elements_in_both_orders),
         cmocka_unit_test(products_have_the_bits_of_the_dense_ones),
         cmocka_unit_test(a_batch_above_the_density_is_refused),
+        cmocka_unit_test(a_twin_keeps_its_lists),
         cmocka_unit_test(nan_in_the_weights_stays_visible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
