@@ -31,7 +31,7 @@ const RECIPES = {
   thirty: {
     title: 'thirty seconds',
     run: 'net=dense 768, relu, dense 256, relu, dense 10&batch=128&lr=0.002&beta1=0.8'
-      + '&schedule=one-cycle&smoothing=0.08&epochs=20&validation=0'
+      + '&schedule=one-cycle&smoothing=0.08&epochs=16&validation=0'
       + '&elastic=30&rotate=7&scale=0.07&shift=0.5',
   },
 };
