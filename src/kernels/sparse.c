@@ -25,10 +25,11 @@ enum { THREADS_FROM = 16 };
  * those that a batch of digits uses take a first-level cache of 32 KB. */
 enum { BLOCK_INPUTS = 340 };
 
-/* Room for the masks of one sample. */
+/* Room for the masks of one sample. Behind the last one as many are read as are
+ * looked at together, and the next sample's may be in the making. */
 static size_t masks_per_sample(const SparseBatch *batch) {
-    return size_round_up((size_t)batch->n_inputs, 2 * SPARSE_MASK_BITS) /
-           SPARSE_MASK_BITS;
+    const size_t n_inputs = (size_t)batch->n_inputs;
+    return size_div_up(n_inputs, SPARSE_MASK_BITS) + SPARSE_MASKS_AT_ONCE;
 }
 
 static uint8_t *masks_of(const SparseBatch *batch, int n) {
@@ -103,8 +104,8 @@ static void bind_values(SparseBatch *batch, Arena *arena) {
 
 /* What only bytes need. */
 static void bind_masks(SparseBatch *batch, Arena *arena) {
-    const size_t count = (size_t)batch->max_samples * masks_per_sample(batch);
-    batch->masks = arena_alloc(arena, count + SPARSE_MASKS_AT_ONCE, 1);
+    batch->masks =
+        arena_alloc(arena, (size_t)batch->max_samples, masks_per_sample(batch));
     batch->orders = arena_alloc(arena, 256, SPARSE_MASK_BITS);
     if (batch->orders != NULL) sparse_fill_orders(batch->orders);
 }

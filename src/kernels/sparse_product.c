@@ -3,13 +3,13 @@
  * Method. Both walk a list with up to eight accumulators, one panel of a row of
  * the result, in registers:
  *
- *     acc = start;  for each element (index, value):  acc += value ·
- * panel[index]
+ *     acc = start;
+ *     for each element (index, value):  acc += value · panel[index]
  *
- * Forward, the panels are W's own. For the gradient, a task copies those of dy,
- * which are small. The work is cut at panels of the weights, and
- * the same thread gets the same panels in both products wherever it can: they
- * stay in its core's cache from step to step.
+ * Forward, the panels are W's own, taken block of inputs by block of inputs.
+ * For the gradient, a task copies those of dy, which are small. The work is cut
+ * at panels of the weights, and the same thread gets the same panels in both
+ * products wherever it can: they stay in its core's cache from step to step.
  */
 #include "kernels/sparse.h"
 
@@ -49,7 +49,8 @@ SIMD_INLINE void add_row(const float *row, const float *value, int nv,
 
 /* 4·nv columns from `column`, all accumulators in registers; `n` is chain->n.
  * Two elements at a time: engines look for interruptions in every round of a
- * loop, and a quarter of the time goes into that with one. */
+ * loop, and a quarter of the time goes into that with one. With an exit between
+ * them, because LLVM would mix their loads. */
 SIMD_INLINE void run_columns(const Chain *chain, size_t column, int nv,
                              size_t n) {
     f32x4 acc[PANEL_VECTORS];
