@@ -122,22 +122,28 @@ static void spread_lanes_along(const Piece *x, int width, float *panel) {
     }
 }
 
-/* A panel that is packed already. */
-static void spread_panel(const float *panel, int count, float *to) {
-    int i = 0;
-    for (; i + 4 <= count; i += 4)
-        f32x4_store_spread(to + 4 * i, 4, f32x4_load(panel + i));
-    for (; i < count; i++) f32x4_store(to + 4 * i, f32x4_load_splat(panel + i));
+/* Lanes that lie side by side: one step at a time. */
+static void spread_side_by_side(const Piece *x, int width, float *panel) {
+    const float *from = x->from;
+    for (int p = 0; p < x->n_k; p++, from += x->step_stride) {
+        int i = 0;
+        for (; i + 4 <= width; i += 4, panel += 16)
+            f32x4_store_spread(panel, 4, f32x4_load(from + i));
+        for (; i < width; i++, panel += 4)
+            f32x4_store(panel, f32x4_load_splat(from + i));
+    }
 }
 
 void pack_spread(const Operand *x, int lane, int n_lanes, int k, int n_k,
                  int width, float *panel, float *space) {
-    if (x->matrix.form == MATRIX_STRIDED && n_lanes == width &&
-        x->step_stride == 1) {
-        const Piece piece = operand_piece(x, lane, k, n_k);
+    const bool in_place = x->matrix.form == MATRIX_STRIDED &&
+                          n_lanes == width &&
+                          (x->step_stride == 1 || x->lane_stride == 1);
+    if (!in_place) pack_panel(x, lane, n_lanes, k, n_k, width, space);
+    const Piece piece = in_place ? operand_piece(x, lane, k, n_k)
+                                 : (Piece){space, 1, (size_t)width, n_k};
+    if (piece.lane_stride == 1)
+        spread_side_by_side(&piece, width, panel);
+    else
         spread_lanes_along(&piece, width, panel);
-        return;
-    }
-    pack_panel(x, lane, n_lanes, k, n_k, width, space);
-    spread_panel(space, width * n_k, panel);
 }
