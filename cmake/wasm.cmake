@@ -32,8 +32,9 @@ list(APPEND cold_sources
   src/nn/dense.c src/nn/init.c src/nn/input.c src/nn/layer.c src/nn/network.c
   src/nn/schedule.c src/nn/loss.c src/nn/softmax.c)
 set_source_files_properties(${cold_sources} PROPERTIES COMPILE_OPTIONS -Oz)
-# Nor do these loops gain anything from being unrolled, or made any larger than they
-# are written: measured with tests/bench/compare.mjs.
+# These gain nothing from unrolled loops, and the one below nothing from -O3: measured
+# with tests/bench/compare.mjs. A loop inside one that is to become vectors must be
+# written out (src/data/augment.c).
 set_source_files_properties(
   src/base/random.c src/data/augment.c
   src/kernels/elementwise.c src/kernels/gemm.c src/kernels/sparse.c src/kernels/vmath.c

@@ -111,17 +111,18 @@ bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
                        const uint8_t *const *pixels, int n_samples,
                        float scale);
 
-/* The same in two steps. The first, on whichever thread calls it, alone; */
+/* The first of two steps: the lists as places and bytes, by the calling thread
+ * alone, whichever that is. Returns the same. */
 bool sparse_list_bytes(SparseBatch *batch, SparseLists lists,
                        const uint8_t *const *pixels, int n_samples,
                        float scale);
 
-/* then, where the products will run: every thread of the pool (NULL: the
- * calling one) works out the values. Cost: a cycle per non-zero and list. */
+/* The second, before the products: every thread of the pool (NULL: the calling
+ * one) works out the values for itself. Cost: a cycle per non-zero and list. */
 void sparse_spread(Pool *pool, SparseBatch *batch);
 
-/* The same from floats: sample n is rows[n·stride .. +I-1]. NaN and inf count
- * as non-zero. */
+/* Build the lists from floats: sample n is rows[n·stride .. +I-1]. NaN and inf
+ * count as non-zero. Otherwise as sparse_from_bytes. */
 bool sparse_from_floats(Pool *pool, SparseBatch *batch, SparseLists lists,
                         const float *rows, size_t stride, int n_samples);
 

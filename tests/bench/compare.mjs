@@ -10,23 +10,35 @@
  * before building the next. Prints microseconds of a step: the median, that of the
  * best tenth, and how much faster than OLD it is.
  */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build as bundle } from 'vite';
-import { fileOf, openWorker, trainingImages } from './host.mjs';
+import { bundleWorkers, fileOf, openWorker, trainingImages } from './host.mjs';
 import { WORKLOADS, runText } from './workloads.js';
 
 const HERE = fileURLToPath(new URL('compare/', import.meta.url));
 const OUT = fileURLToPath(new URL('../../build/bench-compare', import.meta.url));
 
+const KEYS = ['run', 'only', 'build', 'threads', 'seconds', 'js-flags'];
+const HELP = 'see the top of tests/bench/compare.mjs.';
+
 /** @param {string[]} values */
 function readArguments(values) {
+  const folders = values.filter((value) => !value.startsWith('--'));
   const given = Object.fromEntries(values.filter((value) => value.startsWith('--'))
-    .map((value) => /** @type {[string, string]} */ (
-      value.match(/^--([\w-]+)=(.*)$/)?.slice(1) ?? [value, ''])));
+    .map((value) => {
+      const [, key, text] = value.match(/^--([\w-]+)=(.*)$/) ?? [];
+      if (!KEYS.includes(key)) throw new Error(`I do not know ${value}; ${HELP}`);
+      return [key, text];
+    }));
   const only = given.only?.split(',') ?? ['W1'];
+  const unknown = only.find((name) => !WORKLOADS.some((each) => each.name === name));
+  if (unknown) throw new Error(`--only names workloads, but not ${unknown}; ${HELP}`);
+  const missing = folders.find((folder) => !existsSync(folder));
+  if (missing) throw new Error(`There is no folder ${missing}.`);
+  if (folders.length < 2) throw new Error(`I need at least two folders; ${HELP}`);
   return {
-    folders: values.filter((value) => !value.startsWith('--')).map((name) => path.resolve(name)),
+    folders: folders.map((name) => path.resolve(name)),
     runs: given.run ? [{ name: 'run', run: given.run }]
       : WORKLOADS.filter(({ name }) => only.includes(name))
         .map((workload) => ({ name: workload.name, run: runText(workload) })),
@@ -36,21 +48,6 @@ function readArguments(values) {
     flags: given['js-flags'] ? [`--js-flags=${given['js-flags']}`] : [],
   };
 }
-
-const makeWorker = () => bundle({
-  root: HERE,
-  configFile: false,
-  logLevel: 'error',
-  build: {
-    outDir: OUT,
-    emptyOutDir: true,
-    target: 'es2022',
-    rolldownOptions: {
-      input: { worker: path.join(HERE, 'worker.js') },
-      output: { entryFileNames: '[name].js', format: 'es' },
-    },
-  },
-});
 
 /**
  * A file of one of the engines: /0/soma-fast.wasm. On the site the modules end in
@@ -66,11 +63,7 @@ function engineFile(folders, name) {
 }
 
 const { folders, runs, build, threads, seconds, flags } = readArguments(process.argv.slice(2));
-if (folders.length < 2) {
-  process.stderr.write('I need at least two folders; see the top of tests/bench/compare.mjs.\n');
-  process.exit(2);
-}
-await makeWorker();
+await bundleWorkers(HERE, ['worker'], OUT);
 const images = trainingImages(60_000);
 const worker = await openWorker({
   script: '/worker.js',

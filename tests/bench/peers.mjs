@@ -8,8 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
-import { fileOf, openWorker, trainingImages } from './host.mjs';
+import { bundleWorkers, fileOf, openWorker, trainingImages } from './host.mjs';
 
 const HERE = fileURLToPath(new URL('peers/', import.meta.url));
 const OUT = fileURLToPath(new URL('../../build/bench-peers/', import.meta.url));
@@ -22,23 +21,9 @@ export async function preparePeers() {
   if (!existsSync(path.join(HERE, 'node_modules'))) {
     execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: HERE, stdio: 'pipe' });
   }
-  await build({
-    root: HERE,
-    configFile: false,
-    logLevel: 'error',
-    build: {
-      outDir: OUT,
-      emptyOutDir: true,
-      target: 'es2022',
-      // tfjs hands its helper threads the text of one of its functions, which
-      // speaks of names around it.
-      minify: false,
-      rolldownOptions: {
-        input: { tfjs: path.join(HERE, 'tfjs.js'), jax: path.join(HERE, 'jax.js') },
-        output: { entryFileNames: '[name].js', format: 'es' },
-      },
-    },
-  });
+  // Not minified: tfjs hands its helper threads the text of one of its functions,
+  // which speaks of names around it.
+  await bundleWorkers(HERE, ['tfjs', 'jax'], OUT, false);
 }
 
 /**
