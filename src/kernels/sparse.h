@@ -76,7 +76,7 @@ typedef struct SparseBatch {
     int n_samples;     /* N of the batch at hand */
     size_t n_entries;  /* its non-zero elements */
     int n_parts;       /* of the samples */
-    int n_copies;      /* of by_input */
+    int n_copies;      /* of by_input; 0: not built */
     int n_sample_values, n_input_values; /* threads with values of their own */
     SparsePart part[POOL_THREADS_MAX];
     SparseList by_sample; /* row b·N + n: the inputs of block b of sample n */

@@ -183,6 +183,7 @@ static TaskList task_list(const SparseJob *job, int task) {
         job->n_tasks > 1 ? pool_share(job->n_tasks, n_values, task) : 0;
     if (!job->by_input)
         return (TaskList){&batch->by_sample, batch->sample_value[owner]};
+    assert(batch->n_copies > 0);
     const int copy = int_min(owner, batch->n_copies - 1);
     return (TaskList){&batch->by_input[copy], batch->input_value[owner]};
 }
