@@ -15,7 +15,7 @@ set_target_properties(bench PROPERTIES
   RUNTIME_OUTPUT_DIRECTORY "${CMAKE_SOURCE_DIR}/build/bench-engine")
 
 # What profile.c puts itself in front of.
-foreach(name batcher_next input_load_bytes loss_forward loss_backward
+foreach(name batcher_next input_load_images loss_forward loss_backward
         optimizer_update pool_run)
   target_link_options(bench PRIVATE "-Wl,--wrap=${name}")
 endforeach()

@@ -38,6 +38,7 @@ set_source_files_properties(${cold_sources} PROPERTIES COMPILE_OPTIONS -Oz)
 set_source_files_properties(
   src/base/random.c src/data/augment.c
   src/kernels/elementwise.c src/kernels/gemm.c src/kernels/sparse.c src/kernels/vmath.c
+  src/base/image.c src/kernels/sparse_images.c
   src/nn/activation.c src/nn/dropout.c src/nn/norm.c
   PROPERTIES COMPILE_OPTIONS -fno-unroll-loops)
 set_source_files_properties(src/kernels/sparse_rows.c PROPERTIES COMPILE_OPTIONS -Os)

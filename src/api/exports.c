@@ -185,9 +185,18 @@ EXPORT int soma_dataset_ready(const Dataset *dataset, int set) {
     return images != NULL ? (int)images->arrived : 0;
 }
 
-EXPORT const uint8_t *soma_dataset_pixels(const Dataset *dataset, int set) {
+EXPORT Status soma_dataset_read(const Dataset *dataset, int set, int first,
+                                int count, uint8_t *pixels) {
     const ImageSet *const images = image_set(dataset, set);
-    return images != NULL ? images->pixels : NULL;
+    if (images == NULL)
+        return bad_argument("set", "Images are in the train or test set.");
+    TRY(require(pixels, "pixels"));
+    if (first < 0 || count < 0 || (size_t)first > images->count ||
+        (size_t)count > images->count - (size_t)first)
+        return bad_argument("first", "The set has no such images.");
+    dataset_read(dataset, set == SOMA_SET_TEST ? SET_TEST : SET_TRAIN,
+                 (size_t)first, (size_t)count, pixels);
+    return STATUS_OK;
 }
 
 EXPORT const uint8_t *soma_dataset_labels(const Dataset *dataset, int set) {

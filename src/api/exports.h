@@ -92,8 +92,12 @@ Status soma_dataset_write(Dataset *dataset, int set, int first, int count,
 /* How many images of the set are there so far. */
 int soma_dataset_ready(const Dataset *dataset, int set);
 
-/* Where the pixels [count,784] or labels [count] of the set lie. */
-const uint8_t *soma_dataset_pixels(const Dataset *dataset, int set);
+/* Images first .. first+count-1 of the set into pixels[count,784]; one that has
+ * not arrived is white paper. */
+Status soma_dataset_read(const Dataset *dataset, int set, int first, int count,
+                         uint8_t *pixels);
+
+/* Where the labels [count] of the set lie. */
 const uint8_t *soma_dataset_labels(const Dataset *dataset, int set);
 
 /* Check an IDX file in memory. Returns the number of items and sets

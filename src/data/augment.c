@@ -265,11 +265,11 @@ void augmenter_bind(Augmenter *augmenter, Arena *arena,
                         s.scale > 0 || s.shear > 0;
     if (!augmenter->active) return;
     plan_lattice(augmenter);
-    augmenter->scratch = arena_alloc(arena, BATCHER_ROWS_MAX, IMAGE_PIXELS);
-    augmenter->pixels = arena_alloc(arena, BATCHER_ROWS_MAX, sizeof(uint8_t *));
+    augmenter->scratch = arena_alloc(arena, BATCHER_ROWS_MAX, sizeof(Image));
+    augmenter->images = arena_alloc(arena, BATCHER_ROWS_MAX, sizeof(Image *));
     if (arena->base == NULL) return;
     for (size_t row = 0; row < BATCHER_ROWS_MAX; ++row)
-        augmenter->pixels[row] = augmenter->scratch + row * IMAGE_PIXELS;
+        augmenter->images[row] = augmenter->scratch + row;
 }
 
 /* Rows of one task: about 30 microseconds of work, so that the threads finish
@@ -286,10 +286,13 @@ static void apply_task(void *context, int task) {
     const Batch *const batch = job->batch;
     const int first = task * ROWS_OF_TASK;
     const int end = int_min(first + ROWS_OF_TASK, batch->rows);
-    for (int row = first; row < end; ++row)
-        augment_image(job->augmenter, batch->epoch, batch->index[row],
-                      batch->pixels[row],
-                      job->augmenter->scratch + (size_t)row * IMAGE_PIXELS);
+    uint8_t from[IMAGE_PIXELS], to[IMAGE_PIXELS];
+    for (int row = first; row < end; ++row) {
+        image_read(batch->images[row], from);
+        augment_image(job->augmenter, batch->epoch, batch->index[row], from,
+                      to);
+        image_write(&job->augmenter->scratch[row], to);
+    }
 }
 
 void augmenter_apply(const Augmenter *augmenter, Pool *pool, Batch *batch) {
@@ -297,5 +300,5 @@ void augmenter_apply(const Augmenter *augmenter, Pool *pool, Batch *batch) {
     ApplyJob job = {augmenter, batch};
     const int tasks = (batch->rows + ROWS_OF_TASK - 1) / ROWS_OF_TASK;
     pool_run(pool, tasks, apply_task, &job);
-    batch->pixels = augmenter->pixels;
+    batch->images = augmenter->images;
 }

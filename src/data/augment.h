@@ -54,8 +54,8 @@ typedef struct Augmenter {
     int lattice;           /* rows and columns of the lattice */
     int first[IMAGE_SIDE]; /* first lattice row of pixel i */
     float weight[IMAGE_SIDE][AUGMENT_TAPS]; /* of that row and the next ones */
-    uint8_t *scratch;       /* [BATCHER_ROWS_MAX, IMAGE_PIXELS] */
-    const uint8_t **pixels; /* [BATCHER_ROWS_MAX] rows of scratch */
+    Image *scratch;                         /* [BATCHER_ROWS_MAX] */
+    const Image **images; /* [BATCHER_ROWS_MAX] those of scratch */
 } Augmenter;
 
 /* Where each pixel of a distorted image comes from, in pixels of the original;

@@ -81,7 +81,7 @@ static void order_epoch(Batcher *batcher, uint32_t epoch) {
 
 static BatchRows bind_rows(Arena *arena) {
     BatchRows rows;
-    rows.pixels = arena_alloc(arena, BATCHER_ROWS_MAX, sizeof *rows.pixels);
+    rows.images = arena_alloc(arena, BATCHER_ROWS_MAX, sizeof *rows.images);
     rows.labels = arena_alloc(arena, BATCHER_ROWS_MAX, sizeof *rows.labels);
     rows.index = arena_alloc(arena, BATCHER_ROWS_MAX, sizeof *rows.index);
     return rows;
@@ -125,7 +125,7 @@ static bool all_arrived(const Batcher *batcher, const uint32_t *index,
 /* Put one image into row `row` of the arrays. */
 static void place_image(const Dataset *dataset, SetKind set, size_t image,
                         const BatchRows *rows, int row) {
-    rows->pixels[row] = dataset_image(dataset, set, image);
+    rows->images[row] = dataset_image(dataset, set, image);
     rows->labels[row] = dataset->sets[set].labels[image];
     rows->index[row] = (uint32_t)image;
 }
@@ -138,7 +138,7 @@ static Batch describe_chunk(const Batcher *batcher, int rows) {
     const uint64_t epoch_batches = batcher_epoch_batches(batcher);
     return (Batch){
         .rows = rows,
-        .pixels = batcher->next_rows.pixels,
+        .images = batcher->next_rows.images,
         .labels = batcher->next_rows.labels,
         .index = batcher->next_rows.index,
         .epoch = batcher->position.epoch,
@@ -189,8 +189,7 @@ Status batcher_next(Batcher *batcher, int max_rows, Batch *out) {
     return STATUS_OK;
 }
 
-int batcher_peek(Batcher *batcher, int max_rows,
-                 const uint8_t *const **pixels) {
+int batcher_peek(Batcher *batcher, int max_rows, const Image *const **images) {
     if (batcher->order_epoch != batcher->position.epoch) return 0;
     const size_t rows = next_chunk_rows(batcher, max_rows);
     const uint32_t *const index =
@@ -198,7 +197,7 @@ int batcher_peek(Batcher *batcher, int max_rows,
     for (size_t r = 0; r < rows; ++r)
         batcher->peek_rows[r] =
             dataset_image(batcher->dataset, SET_TRAIN, index[r]);
-    *pixels = batcher->peek_rows;
+    *images = batcher->peek_rows;
     return (int)rows;
 }
 
@@ -259,7 +258,7 @@ void batcher_read(Batcher *batcher, BatchRole role, size_t first, int rows,
     }
     *out = (Batch){
         .rows = n,
-        .pixels = batcher->read_rows.pixels,
+        .images = batcher->read_rows.images,
         .labels = batcher->read_rows.labels,
         .index = batcher->read_rows.index,
         .batch_rows = (size_t)n,

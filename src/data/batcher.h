@@ -47,10 +47,10 @@ typedef struct BatcherSettings {
 /* Rows to work on: a batch, or a chunk of one. The arrays belong to the
  * batcher and hold until the next call of the function that filled it. */
 typedef struct Batch {
-    int rows;                     /* N of this chunk, 1 .. BATCHER_ROWS_MAX */
-    const uint8_t *const *pixels; /* [N] rows of IMAGE_PIXELS bytes */
-    const uint8_t *labels;        /* [N], 0 .. 9 */
-    const uint32_t *index;        /* [N] image numbers within their set */
+    int rows;                   /* N of this chunk, 1 .. BATCHER_ROWS_MAX */
+    const Image *const *images; /* [N] */
+    const uint8_t *labels;      /* [N], 0 .. 9 */
+    const uint32_t *index;      /* [N] image numbers within their set */
     uint32_t epoch;
     uint64_t step;     /* batches before this one since the run began */
     size_t batch_rows; /* rows of the whole batch: divide gradients by it */
@@ -75,9 +75,9 @@ typedef struct BatcherPosition {
 
 /* Arrays of one Batch. */
 typedef struct BatchRows {
-    const uint8_t **pixels; /* [BATCHER_ROWS_MAX] */
-    uint8_t *labels;        /* [BATCHER_ROWS_MAX] */
-    uint32_t *index;        /* [BATCHER_ROWS_MAX] */
+    const Image **images; /* [BATCHER_ROWS_MAX] */
+    uint8_t *labels;      /* [BATCHER_ROWS_MAX] */
+    uint32_t *index;      /* [BATCHER_ROWS_MAX] */
 } BatchRows;
 
 /* Treat the fields as private. */
@@ -90,11 +90,11 @@ typedef struct Batcher {
     uint32_t *validation; /* [validation_count] image numbers, ascending */
     uint32_t *order;      /* [train_count] the images of order_epoch in order */
     uint32_t order_epoch;
-    BatcherPosition position;  /* of the batch in work, or of the next one */
-    size_t taken;              /* rows of the batch in work handed out */
-    BatchRows next_rows;       /* arrays of batcher_next */
-    BatchRows read_rows;       /* arrays of batcher_read */
-    const uint8_t **peek_rows; /* array of batcher_peek */
+    BatcherPosition position; /* of the batch in work, or of the next one */
+    size_t taken;             /* rows of the batch in work handed out */
+    BatchRows next_rows;      /* arrays of batcher_next */
+    BatchRows read_rows;      /* arrays of batcher_read */
+    const Image **peek_rows;  /* array of batcher_peek */
 } Batcher;
 
 /* Lay out the batcher in `arena` and, when the arena is not measuring, draw
@@ -117,9 +117,9 @@ Status batcher_bind(Batcher *batcher, Arena *arena, const Dataset *dataset,
 Status batcher_next(Batcher *batcher, int max_rows, Batch *out);
 
 /* How many rows the next batcher_next with this `max_rows` will hand out, and
- * in *pixels which; 0 when that is not known yet, because they have not arrived
+ * in *images which; 0 when that is not known yet, because they have not arrived
  * or the epoch is at its end. The array holds until the next call. */
-int batcher_peek(Batcher *batcher, int max_rows, const uint8_t *const **pixels);
+int batcher_peek(Batcher *batcher, int max_rows, const Image *const **images);
 
 /* Rows first .. first+rows-1 of a role, in file order, for evaluation. Images
  * that have not arrived are left out: out->rows may be smaller, even 0, and

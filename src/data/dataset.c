@@ -13,11 +13,11 @@ static size_t present_words(size_t count) { return size_div_up(count, 32); }
 
 /* Where the parts of the one block lie; see the picture in the header. */
 typedef struct Layout {
-    size_t present[SET_COUNT], labels[SET_COUNT], pixels[SET_COUNT];
-    size_t pixels_begin, total;
+    size_t present[SET_COUNT], labels[SET_COUNT], images[SET_COUNT];
+    size_t images_begin, total;
 } Layout;
 
-/* Counts are at most DATASET_IMAGES_MAX, so everything but the pixels fits
+/* Counts are at most DATASET_IMAGES_MAX, so everything but the images fits
  * into size_t in any build. False when the whole does not. */
 static bool plan_layout(const size_t counts[SET_COUNT], Layout *layout) {
     size_t at = size_round_up(sizeof(Dataset), CACHE_LINE);
@@ -29,11 +29,11 @@ static bool plan_layout(const size_t counts[SET_COUNT], Layout *layout) {
         layout->labels[set] = at;
         at += counts[set];
     }
-    at = layout->pixels_begin = size_round_up(at, CACHE_LINE);
+    at = layout->images_begin = size_round_up(at, CACHE_LINE);
     for (int set = 0; set < SET_COUNT; ++set) {
         size_t bytes;
-        layout->pixels[set] = at;
-        if (__builtin_mul_overflow(counts[set], (size_t)IMAGE_PIXELS, &bytes) ||
+        layout->images[set] = at;
+        if (__builtin_mul_overflow(counts[set], sizeof(Image), &bytes) ||
             __builtin_add_overflow(at, bytes, &at))
             return false;
     }
@@ -60,7 +60,7 @@ static Status no_memory(size_t images, Fault *fault) {
     return fault_set(fault, STATUS_OUT_OF_MEMORY, "data",
                      "There is not enough memory for %zu images, about %zu "
                      "megabytes.",
-                     images, (images / 1000) * (IMAGE_PIXELS + 1) / 1000);
+                     images, (images / 1000) * (sizeof(Image) + 1) / 1000);
 }
 
 Status dataset_create(size_t train_count, size_t test_count, Dataset **out,
@@ -73,12 +73,12 @@ Status dataset_create(size_t train_count, size_t test_count, Dataset **out,
         return no_memory(train_count + test_count, fault);
     unsigned char *const block = aligned_alloc(CACHE_LINE, layout.total);
     if (block == NULL) return no_memory(train_count + test_count, fault);
-    memset(block, 0, layout.pixels_begin);
+    memset(block, 0, layout.images_begin);
     Dataset *const dataset = (Dataset *)(void *)block;
     for (int set = 0; set < SET_COUNT; ++set) {
         dataset->sets[set] = (ImageSet){
             .count = counts[set],
-            .pixels = block + layout.pixels[set],
+            .images = (Image *)(void *)(block + layout.images[set]),
             .labels = block + layout.labels[set],
             .present = (uint32_t *)(void *)(block + layout.present[set]),
         };
@@ -122,13 +122,24 @@ Status dataset_write(Dataset *dataset, SetKind set, size_t first, size_t count,
         text_format(place, sizeof place, "%s label %zu", set_name(set),
                     first + i);
         return fault_set(fault, STATUS_BAD_LABEL, place,
-                         "The %s is %u; labels are digits from 0 to 9.",
-                         place, (unsigned)labels[i]);
+                         "The %s is %u; labels are digits from 0 to 9.", place,
+                         (unsigned)labels[i]);
     }
     if (count == 0) return STATUS_OK;
-    memcpy(target->pixels + first * IMAGE_PIXELS, images, count * IMAGE_PIXELS);
+    for (size_t i = 0; i < count; ++i)
+        image_write(&target->images[first + i], images + i * IMAGE_PIXELS);
     memcpy(target->labels + first, labels, count);
     mark_present(target, first, count);
     ++dataset->writes;
     return STATUS_OK;
+}
+
+void dataset_read(const Dataset *dataset, SetKind set, size_t first,
+                  size_t count, uint8_t *pixels) {
+    for (size_t i = first; i < first + count; ++i, pixels += IMAGE_PIXELS) {
+        if (dataset_ready(dataset, set, i))
+            image_read(dataset_image(dataset, set, i), pixels);
+        else
+            memset(pixels, 0, IMAGE_PIXELS);
+    }
 }

@@ -1,9 +1,9 @@
 /* The data set: a training set and a test set of 28 × 28 images with labels,
  * whose sizes are known from the start while the images arrive bit by bit.
  *
- *     one block:  struct | arrival bits | labels | pixels[train], pixels[test]
+ *     one block:  struct | arrival bits | labels | images[train], images[test]
  *
- * Pixels stay the bytes they came as; rows are 784 bytes and 16-byte aligned.
+ * Images are kept as base/image.h says: what comes out is what went in.
  * Which images have arrived is kept per image, so blocks may come in any
  * order, in any cut, and again.
  *
@@ -14,6 +14,7 @@
 #ifndef SOMA_DATA_DATASET_H
 #define SOMA_DATA_DATASET_H
 
+#include "base/image.h"
 #include "base/status.h"
 #include "base/types.h"
 
@@ -24,12 +25,12 @@ enum { DATASET_IMAGES_MAX = 1 << 24 };
 typedef enum SetKind { SET_TRAIN = 0, SET_TEST = 1, SET_COUNT = 2 } SetKind;
 
 /* One of the two sets. Read the fields freely; only dataset_write changes
- * them. Pixels and labels of an image mean nothing before it has arrived. */
+ * them. An image and its label mean nothing before it has arrived. */
 typedef struct ImageSet {
     size_t count;      /* images announced */
     size_t arrived;    /* images written so far */
     size_t prefix;     /* images 0 .. prefix-1 have all arrived */
-    uint8_t *pixels;   /* [count, IMAGE_PIXELS], ink 0 .. 255 */
+    Image *images;     /* [count] */
     uint8_t *labels;   /* [count], 0 .. 9 */
     uint32_t *present; /* one bit per image, lowest first */
 } ImageSet;
@@ -40,7 +41,7 @@ typedef struct Dataset {
 } Dataset;
 
 /* A data set for so many images, none of which has arrived. Either count may
- * be 0, not both. One allocation of 785 bytes an image and a little more, not
+ * be 0, not both. One allocation of 801 bytes an image and a little more, not
  * touched before the images come.
  *
  * Errors: STATUS_OUT_OF_RANGE (no image at all, or a count above
@@ -60,7 +61,7 @@ void dataset_destroy(Dataset *dataset);
  * overwritten. count may be 0. All or nothing: on an error no image changes.
  *
  * Errors: STATUS_OUT_OF_RANGE (past the announced count), STATUS_BAD_LABEL
- * (with the index in the set and the value). Cost: one copy. */
+ * (with the index in the set and the value). Cost: as image_write. */
 Status dataset_write(Dataset *dataset, SetKind set, size_t first, size_t count,
                      const uint8_t *images, const uint8_t *labels,
                      Fault *fault);
@@ -78,11 +79,16 @@ static inline bool dataset_complete(const Dataset *dataset, SetKind set) {
     return dataset->sets[set].arrived == dataset->sets[set].count;
 }
 
-/* Pixels of image `index` < count of the set: IMAGE_PIXELS bytes, borrowed. */
-static inline const uint8_t *dataset_image(const Dataset *dataset, SetKind set,
-                                           size_t index) {
+/* The pixels of images first .. first+count-1, which the set has, into
+ * pixels[count,784]; one that has not arrived is without ink. */
+void dataset_read(const Dataset *dataset, SetKind set, size_t first,
+                  size_t count, uint8_t *pixels);
+
+/* Image `index` < count of the set, borrowed. */
+static inline const Image *dataset_image(const Dataset *dataset, SetKind set,
+                                         size_t index) {
     assert(index < dataset->sets[set].count);
-    return dataset->sets[set].pixels + index * IMAGE_PIXELS;
+    return &dataset->sets[set].images[index];
 }
 
 #endif

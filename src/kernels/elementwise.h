@@ -17,7 +17,7 @@
 /* y[i] = value */
 void elementwise_fill(size_t count, float value, float *y);
 
-/* y[i] = (float)bytes[i] · scale: the same values as sparse_from_bytes. */
+/* y[i] = (float)bytes[i] · scale: the same values as in lists of images. */
 void elementwise_from_bytes(size_t count, const uint8_t *bytes, float scale,
                             float *y);
 

@@ -89,13 +89,33 @@ static Place place_of(const Product *g, int row, int column) {
     return g->flipped ? (Place){at, 1, ld} : (Place){at, ld, 1};
 }
 
+/* The address of element (i, j) of a place. */
+static float *within(Place place, int i, int j) {
+    return place.at + (size_t)i * place.row_step +
+           (size_t)j * place.column_step;
+}
+
+/* Four rows and columns from a place whose rows are the other's columns. */
+static void copy_turned(int i, int j, Place from, Place to) {
+    const size_t from_step = size_max(from.row_step, from.column_step);
+    const size_t to_step = size_max(to.row_step, to.column_step);
+    f32x4 block[4];
+    for (size_t r = 0; r < 4; r++)
+        block[r] = f32x4_load(within(from, i, j) + r * from_step);
+    f32x4_transpose(block);
+    for (size_t r = 0; r < 4; r++)
+        f32x4_store(within(to, i, j) + r * to_step, block[r]);
+}
+
 /* Copy m x n elements from one place to another. */
 static void copy_place(int m, int n, Place from, Place to) {
+    const bool turned = from.column_step != to.column_step;
+    const int m_fours = turned ? m & ~3 : 0, n_fours = turned ? n & ~3 : 0;
+    for (int i = 0; i < m_fours; i += 4)
+        for (int j = 0; j < n_fours; j += 4) copy_turned(i, j, from, to);
     for (int i = 0; i < m; i++)
-        for (int j = 0; j < n; j++)
-            to.at[(size_t)i * to.row_step + (size_t)j * to.column_step] =
-                from.at[(size_t)i * from.row_step +
-                        (size_t)j * from.column_step];
+        for (int j = i < m_fours ? n_fours : 0; j < n; j++)
+            *within(to, i, j) = *within(from, i, j);
 }
 
 /* One tile that is not wholly in C, or whose rows are C's columns: m x n of it
@@ -135,10 +155,11 @@ static void place_strip(const Block *block, int column, int nr, bool ready,
     }
 }
 
-/* How many whole tiles of nr columns follow each other from `column` on, in
- * one panel. */
-static int tiles_ahead(int column, int left, int nr) {
-    return int_min(left, PANEL - column % PANEL) / nr;
+/* How many whole tiles of nr columns follow each other from `column` on, where
+ * B or C lies in panels within one of them. */
+static int tiles_ahead(const Product *g, int column, int left, int nr) {
+    const bool in_panels = g->c_panels || g->b.matrix.form == MATRIX_PANELS;
+    return (in_panels ? int_min(left, PANEL - column % PANEL) : left) / nr;
 }
 
 /* A row of tiles: A's panel, `rows` rows of it, along the strips. */
@@ -160,7 +181,7 @@ static void run_row(const Block *block, int row, int rows, const float *a) {
         }
         run.c = c.at;
         run.ldc = c.row_step;
-        run.count = tiles_ahead(column, left, nr);
+        run.count = tiles_ahead(g, column, left, nr);
         g->tile->kernel[width](&run);
         j += run.count * nr;
     }

@@ -31,7 +31,7 @@
 
 typedef float f32x4 __attribute__((vector_size(16)));
 typedef int32_t i32x4 __attribute__((vector_size(16)));
-typedef uint8_t u8x16 __attribute__((vector_size(16)));
+typedef uint16_t u16x8 __attribute__((vector_size(16)));
 
 /* Inline even where the caller is large: the tiles depend on it. */
 #define SIMD_INLINE static inline __attribute__((always_inline))
@@ -83,25 +83,38 @@ SIMD_INLINE i32x4 i32x4_load(const void *p) {
     return v;
 }
 
-SIMD_INLINE u8x16 u8x16_load(const uint8_t *p) {
-    u8x16 v;
+SIMD_INLINE u16x8 u16x8_splat(uint16_t x) {
+    return (u16x8){x, x, x, x, x, x, x, x};
+}
+
+SIMD_INLINE u16x8 u16x8_load(const uint16_t *p) {
+    u16x8 v;
     memcpy(&v, p, sizeof v);
     return v;
 }
 
-SIMD_INLINE void u8x16_store(uint8_t *p, u8x16 v) { memcpy(p, &v, sizeof v); }
+SIMD_INLINE void u16x8_store(uint16_t *p, u16x8 v) { memcpy(p, &v, sizeof v); }
+
+/* Eight numbers as floats. */
+SIMD_INLINE void f32x4_from_u16x8(u16x8 a, f32x4 x[2]) {
+#ifdef __wasm_simd128__
+    const v128_t low = wasm_u32x4_extend_low_u16x8((v128_t)a);
+    const v128_t high = wasm_u32x4_extend_high_u16x8((v128_t)a);
+    x[0] = (f32x4)wasm_f32x4_convert_i32x4(low);
+    x[1] = (f32x4)wasm_f32x4_convert_i32x4(high);
+#else
+    x[0] = (f32x4){a[0], a[1], a[2], a[3]};
+    x[1] = (f32x4){a[4], a[5], a[6], a[7]};
+#endif
+}
 
 /* Eight bytes as floats 0 .. 255. */
 SIMD_INLINE void f32x4_load_bytes(const uint8_t *p, f32x4 x[2]) {
 #ifdef __wasm_simd128__
-    const v128_t halves = wasm_u16x8_load8x8(p);
-    const v128_t low = wasm_u32x4_extend_low_u16x8(halves);
-    const v128_t high = wasm_u32x4_extend_high_u16x8(halves);
-    x[0] = (f32x4)wasm_f32x4_convert_i32x4(low);
-    x[1] = (f32x4)wasm_f32x4_convert_i32x4(high);
+    f32x4_from_u16x8((u16x8)wasm_u16x8_load8x8(p), x);
 #else
-    x[0] = (f32x4){p[0], p[1], p[2], p[3]};
-    x[1] = (f32x4){p[4], p[5], p[6], p[7]};
+    const u16x8 a = {p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]};
+    f32x4_from_u16x8(a, x);
 #endif
 }
 
@@ -201,18 +214,6 @@ SIMD_INLINE uint32_t i32x4_bits(i32x4 mask) {
 #endif
 }
 
-/* Bit i: is byte i not zero? */
-SIMD_INLINE uint32_t u8x16_bits(u8x16 a) {
-#ifdef __wasm_simd128__
-    const v128_t found = wasm_i8x16_ne((v128_t)a, wasm_i8x16_splat(0));
-    return (uint32_t)wasm_i8x16_bitmask(found);
-#else
-    uint32_t bits = 0;
-    for (uint32_t i = 0; i < 16; i++) bits |= (uint32_t)(a[i] != 0) << i;
-    return bits;
-#endif
-}
-
 /* The lanes whose bit is set, moved to the front in order; what follows them
  * is not defined. */
 SIMD_INLINE f32x4 f32x4_compact(f32x4 a, uint32_t bits) {
@@ -242,38 +243,6 @@ SIMD_INLINE f32x4 f32x4_compact(f32x4 a, uint32_t bits) {
     for (int i = 0; i < 4; i++)
         if (bits & (1u << i)) front[count++] = a[i];
     return front;
-#endif
-}
-
-/* to[i] = p[order[i]] for eight bytes, each order 0 .. 7. */
-SIMD_INLINE void u8x8_store_picked(uint8_t *to, const uint8_t *p,
-                                   const uint8_t *order) {
-#ifdef __wasm_simd128__
-    const v128_t bytes = wasm_v128_load64_zero(p);
-    const v128_t from = wasm_v128_load64_zero(order);
-#ifdef SOMA_RELAXED
-    typedef int8_t i8x16 __attribute__((vector_size(16)));
-    const v128_t picked =
-        (v128_t)__builtin_wasm_relaxed_swizzle_i8x16((i8x16)bytes, (i8x16)from);
-#else
-    const v128_t picked = wasm_i8x16_swizzle(bytes, from);
-#endif
-    wasm_v128_store64_lane(to, picked, 0);
-#else
-    for (int i = 0; i < 8; i++) to[i] = p[order[i]];
-#endif
-}
-
-/* p[i] = first + addend[i] for eight bytes. */
-SIMD_INLINE void u16x8_store_sum(uint16_t *p, uint32_t first,
-                                 const uint8_t *addend) {
-#ifdef __wasm_simd128__
-    const v128_t halves =
-        wasm_u16x8_extend_low_u8x16(wasm_v128_load64_zero(addend));
-    wasm_v128_store(p,
-                    wasm_i16x8_add(halves, wasm_i16x8_splat((int16_t)first)));
-#else
-    for (int i = 0; i < 8; i++) p[i] = (uint16_t)(first + addend[i]);
 #endif
 }
 

@@ -16,7 +16,11 @@
  *
  * by_sample is cut into blocks of inputs, so that the rows of W that all
  * samples of one block use stay in the first-level cache: chains of the second
- * block go on from what the first one gave.
+ * block go on from what the first one gave. by_input is cut into blocks of
+ * samples, where they come from images: within one a byte numbers them.
+ *
+ * What lists are made from: images, which are lists already (base/image.h), or
+ * the floats that a layer has put out.
  *
  * Memory is the arena's; nothing allocates while training.
  */
@@ -24,18 +28,25 @@
 #define SOMA_KERNELS_SPARSE_H
 
 #include "base/arena.h"
+#include "base/image.h"
 #include "base/pool.h"
 #include "base/types.h"
 #include "kernels/gemm.h"
 
 /* Rows of elements: row r has the places start[r] .. end[r]-1 of the arrays. An
- * element says which row of the dense matrix, times what: a value, or while
- * bytes are listed, a byte. */
+ * element says which row of the dense matrix, times what. */
 typedef struct SparseList {
     uint32_t *start, *end; /* [rows] */
     uint16_t *index;
-    uint8_t *byte;
+    float *value;
 } SparseList;
+
+/* by_input of images, as one thread has made it: sample within its block | ink
+ * << 8. */
+typedef struct SparseInk {
+    uint32_t *start, *end; /* [rows] */
+    uint16_t *element;
+} SparseInk;
 
 /* Most samples, and most inputs, that an index can name. */
 enum { SPARSE_INDEX_MAX = 65536 };
@@ -46,23 +57,24 @@ typedef struct SparsePart {
     size_t n_entries; /* their non-zero elements */
     bool fits;        /* no more of them than the bound density allows */
     uint32_t *counts; /* [I], of each input's non-zero elements */
-    uint8_t *tally;   /* [I], for counting */
 } SparsePart;
 
 /* Which lists to build. */
 typedef enum SparseLists { SPARSE_BY_SAMPLE, SPARSE_BOTH } SparseLists;
 
-/* What from: floats, or bytes as well. */
-typedef enum SparseFrom { SPARSE_FROM_FLOATS, SPARSE_FROM_BYTES } SparseFrom;
+/* What from. */
+typedef enum SparseFrom { SPARSE_FROM_FLOATS, SPARSE_FROM_IMAGES } SparseFrom;
 
-/* A batch as lists. Threads share the work of by_sample, a part of the samples
- * each. by_input every one of them makes for itself: while all wait for it,
- * making it takes no longer than fetching it from another core's cache. Lists
- * that one thread makes alone have one by_input for all.
+/* A batch as lists.
  *
- * A line of memory that another core has read is slow to write again. So what
- * is handed from thread to thread is small: of bytes, places and the bytes; the
- * values each thread works out for itself (sparse_spread). */
+ * A line of memory that another core has read is slow to write again. So of
+ * images no list is handed from thread to thread, but what is shorter: the
+ * images, which nobody writes, and one SparseInk. Each thread works out the
+ * indices and values for itself (sparse_spread).
+ *
+ * Of floats the threads share the work of by_sample, a part of the samples
+ * each; by_input every one of them makes for itself: while all wait for it,
+ * making it takes no longer than fetching it from another core's cache. */
 typedef struct SparseBatch {
     SparseFrom from;   /* as bound */
     SparseLists lists; /* as bound */
@@ -72,57 +84,56 @@ typedef struct SparseBatch {
     float max_density; /* as bound */
     int n_blocks;      /* of the inputs */
     int block_inputs;  /* inputs of a block; the last one has the rest */
-    float scale;       /* of bytes: value = byte · scale */
     int n_samples;     /* N of the batch at hand */
     size_t n_entries;  /* its non-zero elements */
-    int n_parts;       /* of the samples */
+    int n_groups;      /* blocks of its samples */
+    int n_parts;       /* of its samples */
     int n_copies;      /* of by_input; 0: not built */
-    int n_sample_values, n_input_values; /* threads with values of their own */
+    int n_by_sample, n_by_input; /* threads with a list of their own */
     SparsePart part[POOL_THREADS_MAX];
-    SparseList by_sample; /* row b·N + n: the inputs of block b of sample n */
-    SparseList by_input[POOL_THREADS_MAX]; /* I rows; when asked for */
-    float *sample_value[POOL_THREADS_MAX]; /* of by_sample, */
-    float *input_value[POOL_THREADS_MAX];  /* and of by_input */
-    uint8_t *masks;                        /* a bit for each byte, */
-    uint8_t *orders;                       /* [256,8]: see sparse.c */
+    SparseInk ink[POOL_THREADS_MAX];        /* of images; g·I + i as below */
+    SparseList by_sample[POOL_THREADS_MAX]; /* row b·N + n: the inputs of block
+                                             * b of sample n */
+    SparseList by_input[POOL_THREADS_MAX]; /* row g·I + i: the samples of block
+                                            * g of input i; when asked for */
 } SparseBatch;
 
 /* Take the memory for batches of up to `max_samples` x `n_inputs` with at most
  * `max_density` (0..1] of the elements non-zero from the arena (measure or
  * bind), made by up to `max_threads` threads (1 .. POOL_THREADS_MAX). What
- * `lists` and `from` leave out can never be built. */
+ * `lists` and `from` leave out can never be built. Images have IMAGE_PIXELS
+ * inputs. */
 void sparse_batch_bind(SparseBatch *batch, Arena *arena, SparseFrom from,
                        SparseLists lists, int max_samples, int n_inputs,
                        float max_density, int max_threads);
 
-/* A batch bound like `of`, which shares the memory of its values: the lists of
- * either may be built at any time, but only one of them spread and used. */
+/* A batch of images bound like `of`, which shares the memory of its lists: ink
+ * of either may be listed at any time, but only one of them spread and used. */
 void sparse_batch_bind_twin(SparseBatch *twin, Arena *arena,
                             const SparseBatch *of);
 
-/* Build the lists from bytes: sample n is pixels[n][0 .. I-1], its value
- * (float)byte · scale (scale != 0). 0 <= n_samples <= max_samples. Returns
- * false, with the lists unusable, when in some part a larger share of the
- * elements is non-zero than the bound density: then the dense product is the
- * faster one. `pool` may be NULL: then the calling thread does everything.
- * Cost: one pass over the bytes and a few cycles per non-zero, shared by the
- * threads; for by_input a few more on each of them. */
-bool sparse_from_bytes(Pool *pool, SparseBatch *batch, SparseLists lists,
-                       const uint8_t *const *pixels, int n_samples,
-                       float scale);
+/* Build the lists from images[N], 0 <= n_samples <= max_samples; an element's
+ * value is (float)ink · scale (scale != 0). Returns false, with the lists
+ * unusable, when a larger share of the elements is non-zero than the bound
+ * density: then the dense product is the faster one. `pool` may be NULL: then
+ * the calling thread does everything. Cost, on each thread: two cycles per
+ * non-zero for by_sample, some ten for by_input. */
+bool sparse_from_images(Pool *pool, SparseBatch *batch, SparseLists lists,
+                        const Image *const *images, int n_samples, float scale);
 
-/* The first of two steps: the lists as places and bytes, by the calling thread
+/* The first of two steps: what by_input is made from, by the calling thread
  * alone, whichever that is. Returns the same. */
-bool sparse_list_bytes(SparseBatch *batch, SparseLists lists,
-                       const uint8_t *const *pixels, int n_samples,
-                       float scale);
+bool sparse_list_images(SparseBatch *batch, const Image *const *images,
+                        int n_samples);
 
-/* The second, before the products: every thread of the pool (NULL: the calling
- * one) works out the values for itself. Cost: a cycle per non-zero and list. */
-void sparse_spread(Pool *pool, SparseBatch *batch);
+/* The second, before the products, with the same images: every thread of the
+ * pool (NULL: the calling one) works out its lists. */
+void sparse_spread(Pool *pool, SparseBatch *batch, const Image *const *images,
+                   float scale);
 
 /* Build the lists from floats: sample n is rows[n·stride .. +I-1]. NaN and inf
- * count as non-zero. Otherwise as sparse_from_bytes. */
+ * count as non-zero. Returns false when in some part of the samples too large a
+ * share is non-zero; otherwise as sparse_from_images. */
 bool sparse_from_floats(Pool *pool, SparseBatch *batch, SparseLists lists,
                         const float *rows, size_t stride, int n_samples);
 

@@ -168,24 +168,15 @@ static int cut(SparseJob *job, const Pool *pool) {
     return job->tasks_across * job->tasks_down;
 }
 
-/* What a task goes through: the copies of the thread that has it in its
- * share. */
-typedef struct TaskList {
-    const SparseList *list;
-    const float *value;
-} TaskList;
-
-static TaskList task_list(const SparseJob *job, int task) {
+/* What a task goes through: the lists of the thread that has it in its share.
+ */
+static const SparseList *task_list(const SparseJob *job, int task) {
     const SparseBatch *const batch = job->batch;
-    const int n_values =
-        job->by_input ? batch->n_input_values : batch->n_sample_values;
+    const int n_lists = job->by_input ? batch->n_by_input : batch->n_by_sample;
+    assert(n_lists > 0);
     const int owner =
-        job->n_tasks > 1 ? pool_share(job->n_tasks, n_values, task) : 0;
-    if (!job->by_input)
-        return (TaskList){&batch->by_sample, batch->sample_value[owner]};
-    assert(batch->n_copies > 0);
-    const int copy = int_min(owner, batch->n_copies - 1);
-    return (TaskList){&batch->by_input[copy], batch->input_value[owner]};
+        job->n_tasks > 1 ? pool_share(job->n_tasks, n_lists, task) : 0;
+    return job->by_input ? &batch->by_input[owner] : &batch->by_sample[owner];
 }
 
 static void run_tasks(Pool *pool, SparseJob *job, PoolTask *task) {
@@ -199,15 +190,14 @@ static void run_tasks(Pool *pool, SparseJob *job, PoolTask *task) {
 /* Rows first .. end-1 of a list times one panel, to `out` with `stride` floats
  * from row to row. They start from `bias`, from what is there (accumulate), or
  * from zero. */
-static void run_rows(TaskList from, int first, int end, const float *panel,
-                     size_t n, const float *bias, bool accumulate, float *out,
-                     size_t stride) {
-    const SparseList *const list = from.list;
+static void run_rows(const SparseList *list, int first, int end,
+                     const float *panel, size_t n, const float *bias,
+                     bool accumulate, float *out, size_t stride) {
     for (int r = first; r < end; r++, out += stride) {
         const uint32_t at = list->start[r];
         if (accumulate && list->end[r] == at) continue;
         const Chain chain = {.index = list->index + at,
-                             .value = from.value + at,
+                             .value = list->value + at,
                              .count = list->end[r] - at,
                              .panel = panel,
                              .n = n,
@@ -266,8 +256,9 @@ void sparse_forward(Pool *pool, const GemmWork *work, const SparseBatch *batch,
 
 /* Rows first .. end-1 of one panel of dW from one of dy, a block at a time.
  * What is taken away and starts from nothing passes through a small buffer. */
-static void gradient_panel(const SparseJob *job, TaskList list, int first,
-                           int end, int column, size_t n, const float *panel) {
+static void gradient_panel(const SparseJob *job, const SparseList *list,
+                           int first, int end, int column, size_t n,
+                           const float *panel) {
     const size_t offset = (size_t)column * (size_t)job->n_rows;
     const SparseFinish *const finish = job->finish;
     float passing[FINISH_ROWS * PANEL];
@@ -276,7 +267,9 @@ static void gradient_panel(const SparseJob *job, TaskList list, int first,
         stop = int_min(i + FINISH_ROWS, end);
         float *const rows =
             finish != NULL && !job->accumulate ? passing : job->out + at;
-        run_rows(list, i, stop, panel, n, NULL, job->accumulate, rows, n);
+        for (int g = 0; g < job->batch->n_groups; g++)
+            run_rows(list, g * job->n_rows + i, g * job->n_rows + stop, panel,
+                     n, NULL, job->accumulate || g > 0, rows, n);
         if (finish != NULL)
             finish->take(finish->context, at, (size_t)(stop - i) * n, rows);
     }

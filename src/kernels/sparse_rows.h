@@ -1,33 +1,26 @@
-/* Rows of bytes or floats, counted and written as the non-zero elements that
- * they hold. For sparse.c.
+/* Rows of floats or of ink, counted and written as elements; and what the two
+ * ways of making lists share. For sparse.c and sparse_images.c.
  *
- * Nothing branches on a single element: which of four or eight are not zero
+ * Nothing branches on a single element: which of four floats are not zero
  * decides, through a table, how they move to the front, and all of them are
- * written. So up to SPARSE_OVERRUN places behind the last one are written too.
+ * written; ink is turned into elements eight at a time. So up to SPARSE_OVERRUN
+ * places behind the last one are written too.
  */
 #ifndef SOMA_KERNELS_SPARSE_ROWS_H
 #define SOMA_KERNELS_SPARSE_ROWS_H
 
-#include "base/types.h"
+#include "kernels/sparse.h"
 
 enum { SPARSE_OVERRUN = 8 };
 
-/* Bytes that one mask stands for, a bit each, and masks that are looked at
- * together: so many may be read from where a row's masks begin. */
-enum { SPARSE_MASK_BITS = 8, SPARSE_MASKS_AT_ONCE = 64 };
+/* Samples of a block of by_input, which a byte can number. */
+enum { SPARSE_GROUP = 256 };
 
-/* Where the next element of a list goes: (index, byte) or (index, value). */
+/* Where the next element of a list goes. */
 typedef struct SparsePlace {
     uint16_t *index;
-    uint8_t *byte;
     float *value;
 } SparsePlace;
-
-/* Note the non-zero ones of n bytes in masks [n/8], whole sixteens of them, and
- * count them by place as well: tally[i] += 1 (NULL: do not). Returns how many
- * there are. */
-uint32_t sparse_mark_bytes(const uint8_t *bytes, size_t n, uint8_t *masks,
-                           uint8_t *tally);
 
 /* How many of n floats are not zero; NaN and inf are not. */
 uint32_t sparse_count_floats(const float *x, size_t n);
@@ -35,19 +28,29 @@ uint32_t sparse_count_floats(const float *x, size_t n);
 /* counts[i] += 1 where x[i] is not zero. */
 void sparse_count_inputs(const float *x, size_t n, uint32_t *counts);
 
-/* A table for sparse_write_bytes: orders[256,8], the numbers of the bits that
- * are set in each mask, ascending; then zeros. */
-void sparse_fill_orders(uint8_t *orders);
-
-/* Write the non-zero ones of bytes i .. end-1 of a row that has been marked; i
- * is a multiple of 16, and so is end, unless the row ends there. Returns where
- * the next one goes. */
-SparsePlace sparse_write_bytes(const uint8_t *bytes, const uint8_t *masks,
-                               size_t i, size_t end, const uint8_t *orders,
-                               SparsePlace to);
-
-/* The same for floats i .. end-1. */
+/* Write the non-zero ones of floats i .. end-1. Returns where the next one
+ * goes. */
 SparsePlace sparse_write_floats(const float *x, size_t i, size_t end,
                                 SparsePlace to);
+
+/* Write `count` elements (place | ink << 8), read eight at a time, as (first +
+ * place, ink · scale). */
+void sparse_write_ink(const uint16_t *elements, size_t count, size_t first,
+                      float scale, SparsePlace to);
+
+/* How many elements `n_samples` samples may have. */
+size_t sparse_room(const SparseBatch *batch, int n_samples);
+
+/* How many threads work on the batch at hand; `pool` may be NULL. */
+int sparse_threads(const SparseBatch *batch, const Pool *pool);
+
+/* pool_run, or a call when there is one task. */
+void sparse_run(Pool *pool, int n_tasks, PoolTask *task, void *context);
+
+/* Take the memory for by_input as ink, for every thread. */
+void sparse_bind_ink(SparseBatch *batch, Arena *arena);
+
+/* Places for a list's elements. */
+size_t sparse_capacity(const SparseBatch *batch);
 
 #endif

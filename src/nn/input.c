@@ -8,6 +8,8 @@
 /* Above this share of non-zero pixels the dense product is the faster one. */
 static const float MAX_DENSITY = 0.5f;
 
+static const float INK_SCALE = 1 / 255.0f;
+
 enum { ROWS_PER_TASK = 16 };
 
 void input_bind(Input *input, Arena *arena, int max_rows, int n_threads,
@@ -21,8 +23,10 @@ void input_bind(Input *input, Arena *arena, int max_rows, int n_threads,
         .may_be_sparse = reads_sparse && !standard,
     };
     input->dense = arena_floats(arena, (size_t)max_rows * IMAGE_PIXELS);
+    input->given = arena_alloc(arena, (size_t)max_rows, sizeof(Image));
+    input->rows = arena_alloc(arena, (size_t)max_rows, sizeof(Image *));
     if (!input->may_be_sparse) return;
-    sparse_batch_bind(&input->lists[0], arena, SPARSE_FROM_BYTES, SPARSE_BOTH,
+    sparse_batch_bind(&input->lists[0], arena, SPARSE_FROM_IMAGES, SPARSE_BOTH,
                       max_rows, IMAGE_PIXELS, MAX_DENSITY, n_threads);
     if (n_threads == 1) return;
     sparse_batch_bind_twin(&input->lists[1], arena, &input->lists[0]);
@@ -37,30 +41,43 @@ static void standardise(const Input *input, size_t count, float *x) {
         x[i] = x[i] * input->scale + input->shift;
 }
 
-typedef struct BytesJob {
-    const Input *input;
-    const uint8_t *const *pixels;
-    int rows;
-} BytesJob;
+/* The pixels of an image, byte/255, in place of the dense ones. */
+static void write_row(const Image *image, float *row) {
+    if (!image->is_list) {
+        elementwise_from_bytes(IMAGE_PIXELS, image->as.pixels, INK_SCALE, row);
+        return;
+    }
+    memset(row, 0, IMAGE_PIXELS * sizeof *row);
+    for (int b = 0; b < IMAGE_BANDS; b++, row += BAND_PIXELS)
+        for (size_t e = image_band_begin(image, b); e < image->end[b]; e++)
+            row[image->as.ink[e] & 0xff] =
+                (float)(image->as.ink[e] >> 8) * INK_SCALE;
+}
 
-static void bytes_task(void *context, int task) {
-    const BytesJob *const job = context;
+typedef struct DenseJob {
+    const Input *input;
+    const Image *const *images;
+    int rows;
+} DenseJob;
+
+static void dense_task(void *context, int task) {
+    const DenseJob *const job = context;
     const int end = int_min((task + 1) * ROWS_PER_TASK, job->rows);
     for (int n = task * ROWS_PER_TASK; n < end; n++) {
         float *const row = job->input->dense + (size_t)n * IMAGE_PIXELS;
-        elementwise_from_bytes(IMAGE_PIXELS, job->pixels[n], 1 / 255.0f, row);
+        write_row(job->images[n], row);
         standardise(job->input, IMAGE_PIXELS, row);
     }
 }
 
 /* ==== The batch after this one ========================================== */
 
-void input_expect(Input *input, const uint8_t *const *pixels, int rows) {
+void input_expect(Input *input, const Image *const *images, int rows) {
     input->listed = false;
     input->expected_rows = 0;
     if (input->expected == NULL || rows == 0) return;
     assert(rows <= input->max_rows);
-    memcpy(input->expected, pixels, (size_t)rows * sizeof *pixels);
+    memcpy(input->expected, images, (size_t)rows * sizeof *images);
     input->expected_rows = rows;
 }
 
@@ -68,8 +85,8 @@ static void list_expected(void *context, int task) {
     (void)task;
     Input *const input = context;
     input->listed_fits =
-        sparse_list_bytes(&input->lists[1 - input->at_hand], SPARSE_BOTH,
-                          input->expected, input->expected_rows, 1 / 255.0f);
+        sparse_list_images(&input->lists[1 - input->at_hand], input->expected,
+                           input->expected_rows);
 }
 
 void input_list_ahead(Input *input, Pool *pool) {
@@ -78,48 +95,56 @@ void input_list_ahead(Input *input, Pool *pool) {
     pool_offer(pool, list_expected, input);
 }
 
-/* Are these the rows whose lists were made? */
-static bool is_expected(const Input *input, const uint8_t *const *pixels,
+/* Are these the images whose lists were made? */
+static bool is_expected(const Input *input, const Image *const *images,
                         int rows) {
     return input->listed && rows == input->expected_rows &&
-           memcmp(pixels, input->expected, (size_t)rows * sizeof *pixels) == 0;
+           memcmp(images, input->expected, (size_t)rows * sizeof *images) == 0;
 }
 
 /* ==== The batch at hand ================================================= */
 
-static bool list_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
-                       int rows, SparseLists lists) {
+static bool list_images(Input *input, Pool *pool, const Image *const *images,
+                        int rows, SparseLists lists) {
     if (!input->may_be_sparse) return false;
-    if (lists == SPARSE_BOTH && is_expected(input, pixels, rows)) {
+    if (lists == SPARSE_BOTH && is_expected(input, images, rows)) {
         input->listed = false;
         input->expected_rows = 0;
         input->at_hand = 1 - input->at_hand;
         if (input->listed_fits)
-            sparse_spread(pool, &input->lists[input->at_hand]);
+            sparse_spread(pool, &input->lists[input->at_hand], images,
+                          INK_SCALE);
         return input->listed_fits;
     }
-    return sparse_from_bytes(pool, &input->lists[input->at_hand], lists, pixels,
-                             rows, 1 / 255.0f);
+    return sparse_from_images(pool, &input->lists[input->at_hand], lists,
+                              images, rows, INK_SCALE);
 }
 
-void input_load_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
-                      int rows, SparseLists lists) {
+void input_load_images(Input *input, Pool *pool, const Image *const *images,
+                       int rows, SparseLists lists) {
     assert(rows >= 0 && rows <= input->max_rows);
-    input->sparse = list_bytes(input, pool, pixels, rows, lists);
+    input->sparse = list_images(input, pool, images, rows, lists);
     if (input->sparse) return;
-    BytesJob job = {.input = input, .pixels = pixels, .rows = rows};
-    pool_run(pool, (rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK, bytes_task,
+    DenseJob job = {.input = input, .images = images, .rows = rows};
+    pool_run(pool, (rows + ROWS_PER_TASK - 1) / ROWS_PER_TASK, dense_task,
              &job);
 }
 
-void input_load_floats(Input *input, Pool *pool, const float *pixels, int rows,
-                       SparseLists lists) {
+void input_load_bytes(Input *input, Pool *pool, const uint8_t *pixels, int rows,
+                      SparseLists lists) {
+    assert(rows >= 0 && rows <= input->max_rows);
+    for (int n = 0; n < rows; n++) {
+        image_write(&input->given[n], pixels + (size_t)n * IMAGE_PIXELS);
+        input->rows[n] = &input->given[n];
+    }
+    input_load_images(input, pool, input->rows, rows, lists);
+}
+
+void input_load_floats(Input *input, const float *pixels, int rows) {
     assert(rows >= 0 && rows <= input->max_rows);
     const size_t count = (size_t)rows * IMAGE_PIXELS;
-    input->sparse = input->may_be_sparse &&
-                    sparse_from_floats(pool, &input->lists[input->at_hand],
-                                       lists, pixels, IMAGE_PIXELS, rows);
-    if (input->sparse || count == 0) return;
+    input->sparse = false;
+    if (count == 0) return;
     memcpy(input->dense, pixels, count * sizeof(float));
     standardise(input, count, input->dense);
 }

@@ -1,6 +1,6 @@
-/* The input stage: pixels become the x[N,784] that the first layer reads.
+/* The input stage: images become the x[N,784] that the first layer reads.
  *
- * Bytes 0 .. 255 are scaled to x = byte·scale + shift. When the first layer
+ * Ink 0 .. 255 is scaled to x = ink/255·scale + shift. When the first layer
  * can read a sparse batch, zero stays zero (shift = 0) and the batch at hand
  * is sparse enough, only the lists of its non-zero pixels are made; otherwise
  * the dense array. Both ways give the same bits (ARCHITECTURE, law 1).
@@ -13,6 +13,7 @@
 #define SOMA_NN_INPUT_H
 
 #include "base/arena.h"
+#include "base/image.h"
 #include "base/pool.h"
 #include "kernels/sparse.h"
 
@@ -28,14 +29,16 @@ typedef struct Input {
     int max_rows;
     float scale, shift;
     bool may_be_sparse;
-    bool sparse;          /* of the batch at hand */
-    float *dense;         /* x[max_rows,784], valid when not sparse */
-    SparseBatch lists[2]; /* of the batch at hand, and of the expected one */
-    int at_hand;          /* which is which */
-    const uint8_t **expected; /* [max_rows] the rows that will come next */
-    int expected_rows;        /* 0: not known */
-    bool listed;              /* they are in the other lists, */
-    bool listed_fits;         /* which are usable */
+    bool sparse;            /* of the batch at hand */
+    float *dense;           /* x[max_rows,784], valid when not sparse */
+    Image *given;           /* [max_rows] for whoever has pixels only */
+    const Image **rows;     /* [max_rows] those */
+    SparseBatch lists[2];   /* of the batch at hand, and of the expected one */
+    int at_hand;            /* which is which */
+    const Image **expected; /* [max_rows] the images that will come next */
+    int expected_rows;      /* 0: not known */
+    bool listed;            /* they are in the other lists, */
+    bool listed_fits;       /* which are usable */
 } Input;
 
 /* The lists of the batch at hand; valid when it is sparse. */
@@ -48,22 +51,25 @@ static inline const SparseBatch *input_batch(const Input *input) {
 void input_bind(Input *input, Arena *arena, int max_rows, int n_threads,
                 InputScaling scaling, bool reads_sparse);
 
-/* Rows of 784 bytes each, by pointer: pixels[rows][784]. `lists`: which ones a
- * sparse batch needs, both for a backward pass. */
-void input_load_bytes(Input *input, Pool *pool, const uint8_t *const *pixels,
-                      int rows, SparseLists lists);
+/* images[rows]. `lists`: which ones a sparse batch needs, both for a backward
+ * pass. */
+void input_load_images(Input *input, Pool *pool, const Image *const *images,
+                       int rows, SparseLists lists);
 
-/* The next input_load_bytes with both lists will probably be given these rows;
+/* pixels[rows,784], which need not be those of a data set. */
+void input_load_bytes(Input *input, Pool *pool, const uint8_t *pixels, int rows,
+                      SparseLists lists);
+
+/* The next input_load_images with both lists will probably be given these;
  * if it is, lists made ahead are used. 0 rows: forget what was expected,
- * because it is not known or its bytes have changed. */
-void input_expect(Input *input, const uint8_t *const *pixels, int rows);
+ * because it is not known or the images have changed. */
+void input_expect(Input *input, const Image *const *images, int rows);
 
 /* Offer the pool's helpers to make the lists of what is expected.
  * pool_settle must come before any other call for this input. */
 void input_list_ahead(Input *input, Pool *pool);
 
-/* pixels[rows,784] as floats that take the place of byte/255. */
-void input_load_floats(Input *input, Pool *pool, const float *pixels, int rows,
-                       SparseLists lists);
+/* pixels[rows,784] as floats that take the place of ink/255; always dense. */
+void input_load_floats(Input *input, const float *pixels, int rows);
 
 #endif

@@ -20,14 +20,11 @@ static void load_rows(Trainer *trainer, const uint8_t *bytes,
                       SparseLists lists) {
     Input *const input = &trainer->network.input;
     if (floats != NULL) {
-        input_load_floats(input, trainer->pool, floats + first * IMAGE_PIXELS,
-                          rows, lists);
+        input_load_floats(input, floats + first * IMAGE_PIXELS, rows);
         return;
     }
-    const uint8_t *pixels[BATCHER_ROWS_MAX];
-    for (int n = 0; n < rows; n++)
-        pixels[n] = bytes + (first + (size_t)n) * IMAGE_PIXELS;
-    input_load_bytes(input, trainer->pool, pixels, rows, lists);
+    input_load_bytes(input, trainer->pool, bytes + first * IMAGE_PIXELS, rows,
+                     lists);
 }
 
 void trainer_predict(Trainer *trainer, const uint8_t *bytes,
@@ -108,8 +105,8 @@ size_t trainer_evaluate_run(Trainer *trainer, size_t max_images) {
                      rows, &batch);
         evaluation->next += (size_t)rows;
         if (batch.rows == 0) continue;
-        input_load_bytes(&trainer->network.input, trainer->pool, batch.pixels,
-                         batch.rows, SPARSE_BY_SAMPLE);
+        input_load_images(&trainer->network.input, trainer->pool, batch.images,
+                          batch.rows, SPARSE_BY_SAMPLE);
         keep_results(trainer, &batch,
                      forward_rows(trainer, batch.rows, batch.labels));
     }

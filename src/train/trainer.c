@@ -213,18 +213,18 @@ static Status next_chunk(Trainer *trainer, Batch *batch, Fault *fault) {
 /* Tell the input stage which rows come after these, so that a helper with
  * nothing to do can begin with them. */
 static void expect_next(Trainer *trainer) {
-    const uint8_t *const *pixels = NULL;
+    const Image *const *images = NULL;
     if (pool_threads(trainer->pool) == 1 || trainer->augmenter.active) return;
     const int rows =
-        batcher_peek(&trainer->batcher, trainer->network.max_rows, &pixels);
-    input_expect(&trainer->network.input, pixels, rows);
+        batcher_peek(&trainer->batcher, trainer->network.max_rows, &images);
+    input_expect(&trainer->network.input, images, rows);
 }
 
 static LossSum forward(Trainer *trainer, Pass *pass, const Batch *batch) {
     Network *const network = &trainer->network;
     pool_settle(trainer->pool);
-    input_load_bytes(&network->input, trainer->pool, batch->pixels, batch->rows,
-                     SPARSE_BOTH);
+    input_load_images(&network->input, trainer->pool, batch->images,
+                      batch->rows, SPARSE_BOTH);
     expect_next(trainer);
     const float *const z = network_forward(network, pass);
     return loss_forward(&trainer->loss, trainer->pool, batch->rows, z,

@@ -398,12 +398,13 @@ static uint8_t *run(const Dataset *dataset, int threads, size_t batch,
     Batch chunk = {0};
     while (batcher_position(&batcher).epoch < 2) {
         assert_int_equal(batcher_next(&batcher, max_rows, &chunk), STATUS_OK);
-        const uint8_t *const original = chunk.pixels[0];
+        const Image *const original = chunk.images[0];
         augmenter_apply(&bound.augmenter, pool, &chunk);
-        assert_ptr_not_equal(chunk.pixels[0], original);
+        assert_ptr_not_equal(chunk.images[0], original);
         for (int r = 0; r < chunk.rows; ++r)
-            memcpy(seen + (chunk.epoch * TRAIN + chunk.index[r]) * IMAGE_PIXELS,
-                   chunk.pixels[r], IMAGE_PIXELS);
+            image_read(chunk.images[r],
+                       seen + (chunk.epoch * TRAIN + chunk.index[r]) *
+                                  IMAGE_PIXELS);
     }
     arena_release(&arena);
     free(block);
@@ -425,9 +426,12 @@ static void threads_and_cuts_change_no_bit(void **state) {
         assert_memory_equal(plain, other, 2 * TRAIN * IMAGE_PIXELS);
         free(other);
     }
-    for (size_t i = 0; i < TRAIN; ++i)
-        assert_memory_equal(dataset_image(dataset, SET_TRAIN, i),
-                            dataset_image(dataset, SET_TRAIN, 0), IMAGE_PIXELS);
+    uint8_t first[IMAGE_PIXELS], other[IMAGE_PIXELS];
+    dataset_read(dataset, SET_TRAIN, 0, 1, first);
+    for (size_t i = 0; i < TRAIN; ++i) {
+        dataset_read(dataset, SET_TRAIN, i, 1, other);
+        assert_memory_equal(other, first, IMAGE_PIXELS);
+    }
     free(plain);
     dataset_destroy(dataset);
 }
@@ -435,10 +439,10 @@ static void threads_and_cuts_change_no_bit(void **state) {
 static void an_inactive_augmenter_leaves_the_batch_alone(void **state) {
     (void)state;
     Bound bound = bind(NOTHING, 1);
-    const uint8_t pixels[IMAGE_PIXELS] = {0}, *rows[1] = {pixels};
-    Batch batch = {.rows = 1, .pixels = rows};
+    const Image image = {.is_list = true}, *rows[1] = {&image};
+    Batch batch = {.rows = 1, .images = rows};
     augmenter_apply(&bound.augmenter, NULL, &batch);
-    assert_ptr_equal(batch.pixels, rows);
+    assert_ptr_equal(batch.images, rows);
     unbind(&bound);
 }
 

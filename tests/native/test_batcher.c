@@ -98,12 +98,20 @@ static void log_destroy(Log *log) {
     free(log->batch_begins);
 }
 
+/* The number that an image carries in its first pixels. */
+static uint32_t number_of(const Image *image) {
+    uint8_t pixels[IMAGE_PIXELS];
+    uint32_t number;
+    image_read(image, pixels);
+    memcpy(&number, pixels, sizeof number);
+    return number;
+}
+
 /* Append a chunk after checking that its rows are what they say. */
 static void log_chunk(Log *log, const Batch *chunk) {
     if (chunk->batch_row == 0) log->batch_begins[log->batches++] = log->rows;
     for (int r = 0; r < chunk->rows; ++r) {
-        uint32_t number;
-        memcpy(&number, chunk->pixels[r], sizeof number);
+        const uint32_t number = number_of(chunk->images[r]);
         assert_int_equal(number, chunk->index[r]);
         assert_int_equal(chunk->labels[r], number % 10);
         log->index[log->rows++] = number;
@@ -461,12 +469,12 @@ static void peeking_tells_what_comes_next(void **state) {
     Batch chunk = {0};
     bool epoch_ended = false;
     for (uint32_t done = 0; done < 2; done += chunk.ends_epoch) {
-        const uint8_t *const *pixels = NULL;
-        const int rows = batcher_peek(&bound.batcher, 50, &pixels);
+        const Image *const *images = NULL;
+        const int rows = batcher_peek(&bound.batcher, 50, &images);
         assert_int_equal(batcher_next(&bound.batcher, 50, &chunk), STATUS_OK);
         assert_int_equal(rows, epoch_ended ? 0 : chunk.rows);
         for (int r = 0; r < rows; ++r)
-            assert_ptr_equal(pixels[r], chunk.pixels[r]);
+            assert_ptr_equal(images[r], chunk.images[r]);
         epoch_ended = chunk.ends_epoch;
     }
     unbind(&bound);
@@ -476,10 +484,10 @@ static void nothing_is_peeked_before_it_is_here(void **state) {
     (void)state;
     Dataset *const dataset = create(TRAIN, 0);
     Bound bound = bind(dataset, &USUAL);
-    const uint8_t *const *pixels = NULL;
-    assert_int_equal(batcher_peek(&bound.batcher, 64, &pixels), 0);
+    const Image *const *images = NULL;
+    assert_int_equal(batcher_peek(&bound.batcher, 64, &images), 0);
     write_range(dataset, SET_TRAIN, 0, TRAIN);
-    assert_int_equal(batcher_peek(&bound.batcher, 64, &pixels), 64);
+    assert_int_equal(batcher_peek(&bound.batcher, 64, &images), 64);
     unbind(&bound);
     dataset_destroy(dataset);
 }
@@ -569,8 +577,7 @@ static void roles_are_read_in_file_order(void **state) {
             batcher_read(batcher, (BatchRole)role, first, (int)rows, &read);
             assert_int_equal(read.rows, rows);
             for (size_t r = 0; r < rows; ++r) {
-                uint32_t number;
-                memcpy(&number, read.pixels[r], sizeof number);
+                const uint32_t number = number_of(read.images[r]);
                 assert_int_equal(number, read.index[r]);
                 assert_int_equal(read.labels[r], number % 10);
                 if (first + r > 0) assert_true(number > previous);

@@ -54,7 +54,8 @@ static void write_ok(Dataset *dataset, SetKind set, size_t first, size_t count,
 
 static void expect_image(const Dataset *dataset, SetKind set, size_t image,
                          unsigned generation) {
-    const uint8_t *const pixels = dataset_image(dataset, set, image);
+    uint8_t pixels[IMAGE_PIXELS];
+    image_read(dataset_image(dataset, set, image), pixels);
     for (size_t p = 0; p < IMAGE_PIXELS; ++p)
         assert_int_equal(pixels[p], ink(image, p, generation));
     assert_int_equal(dataset->sets[set].labels[image],
@@ -96,14 +97,30 @@ static void nothing_has_arrived_at_first(void **state) {
     dataset_destroy(dataset);
 }
 
-static void rows_are_16_byte_aligned(void **state) {
+static void images_begin_cache_lines(void **state) {
     (void)state;
     Dataset *const dataset = create(5, 5);
     for (int set = 0; set < SET_COUNT; ++set)
         for (size_t i = 0; i < 5; ++i) {
-            const uint8_t *row = dataset_image(dataset, (SetKind)set, i);
-            assert_int_equal((uintptr_t)row % 16, 0);
+            const Image *image = dataset_image(dataset, (SetKind)set, i);
+            assert_int_equal((uintptr_t)image % CACHE_LINE, 0);
         }
+    dataset_destroy(dataset);
+}
+
+static void what_has_not_arrived_reads_as_paper(void **state) {
+    (void)state;
+    Dataset *const dataset = create(9, 1);
+    write_ok(dataset, SET_TRAIN, 3, 2, 0);
+    uint8_t pixels[4 * IMAGE_PIXELS];
+    memset(pixels, 77, sizeof pixels);
+    dataset_read(dataset, SET_TRAIN, 2, 3, pixels);
+    for (size_t p = 0; p < IMAGE_PIXELS; ++p) {
+        assert_int_equal(pixels[p], 0);
+        assert_int_equal(pixels[IMAGE_PIXELS + p], ink(3, p, 0));
+        assert_int_equal(pixels[2 * IMAGE_PIXELS + p], ink(4, p, 0));
+        assert_int_equal(pixels[3 * IMAGE_PIXELS + p], 77);
+    }
     dataset_destroy(dataset);
 }
 
@@ -204,7 +221,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_are_checked),
         cmocka_unit_test(nothing_has_arrived_at_first),
-        cmocka_unit_test(rows_are_16_byte_aligned),
+        cmocka_unit_test(images_begin_cache_lines),
+        cmocka_unit_test(what_has_not_arrived_reads_as_paper),
         cmocka_unit_test(arrival_is_exact_for_every_range),
         cmocka_unit_test(ranges_join_in_any_order),
         cmocka_unit_test(a_rewrite_replaces_and_counts_once),

@@ -168,7 +168,7 @@ static void test_dataset_write(void **state) {
         if (n != SOMA_SET_TEST) {
             assert_true(soma_dataset_write(some, n, 0, 1, pixels, labels) < 0);
             assert_int_equal(soma_dataset_ready(some, n), 0);
-            assert_null(soma_dataset_pixels(some, n));
+            assert_true(soma_dataset_read(some, n, 0, 1, pixels) < 0);
             assert_null(soma_dataset_labels(some, n));
         }
         if (n < 0 || n > 4)
@@ -179,7 +179,14 @@ static void test_dataset_write(void **state) {
                                            labels) < 0);
         assert_true(soma_dataset_write(some, SOMA_SET_TRAIN, n, INT32_MAX,
                                        pixels, labels) < 0);
+        assert_true(
+            soma_dataset_read(some, SOMA_SET_TRAIN, n, INT32_MAX, pixels) < 0);
+        if (n < 0 || n > 4)
+            assert_true(soma_dataset_read(some, SOMA_SET_TRAIN, n, 1, pixels) <
+                        0);
     }
+    assert_true(soma_dataset_read(some, SOMA_SET_TRAIN, 0, 1, NULL) < 0);
+    expect_fault("BAD_ARGUMENT");
     assert_true(soma_dataset_write(some, 0, 0, 2, pixels, labels) < 0);
     expect_fault("BAD_LABEL");
     assert_true(soma_dataset_write(some, 0, 0, 1, NULL, labels) < 0);
@@ -189,6 +196,12 @@ static void test_dataset_write(void **state) {
     assert_int_equal(soma_dataset_ready(some, SOMA_SET_TRAIN), 0);
     assert_int_equal(soma_dataset_write(some, 0, 4, 1, pixels, labels), 0);
     assert_int_equal(soma_dataset_ready(some, SOMA_SET_TRAIN), 1);
+    pixels[5] = 9;
+    assert_int_equal(soma_dataset_write(some, 0, 4, 1, pixels, labels), 0);
+    uint8_t back[2 * IMAGE_PIXELS];
+    assert_int_equal(soma_dataset_read(some, 0, 3, 2, back), 0);
+    assert_int_equal(back[5], 0);
+    assert_memory_equal(back + IMAGE_PIXELS, pixels, IMAGE_PIXELS);
     soma_dataset_destroy(some);
 }
 

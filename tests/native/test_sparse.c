@@ -20,11 +20,15 @@ enum { THREADS_MAX = 3 };
 
 static const float SCALE = 1.0f / 255.0f;
 
-/* A batch of byte images, its lists, and the same as dense floats. */
+/* A batch of bytes, as images where they have as many pixels, the same as dense
+ * floats, and its lists: from the images, or from the floats. */
 typedef struct Images {
     int n_samples, n_inputs;
+    SparseFrom from;
     uint8_t **pixels; /* each sample in memory of its own */
-    float *dense;     /* N x I */
+    Image *image;
+    const Image **images;
+    float *dense; /* N x I */
     Arena arena;
     SparseBatch batch;
 } Images;
@@ -42,49 +46,72 @@ static void draw(size_t count, int percent, uint32_t seed, uint8_t *pixels) {
     free(random);
 }
 
+static void bind(SparseBatch *batch, Arena *arena, const Images *t,
+                 SparseFrom from, SparseLists lists, int n_threads) {
+    Arena measure = arena_measure();
+    const int max_samples = int_max(t->n_samples, 1);
+    sparse_batch_bind(batch, &measure, from, lists, max_samples, t->n_inputs, 1,
+                      n_threads);
+    *arena = reference_bind(measure.used);
+    sparse_batch_bind(batch, arena, from, lists, max_samples, t->n_inputs, 1,
+                      n_threads);
+    assert_int_equal(arena->used, measure.used);
+}
+
+static void fill_sample(Images *t, int n) {
+    const size_t count = (size_t)t->n_inputs;
+    if (t->from == SPARSE_FROM_IMAGES) image_write(&t->image[n], t->pixels[n]);
+    elementwise_from_bytes(count, t->pixels[n], SCALE,
+                           t->dense + (size_t)n * count);
+}
+
 static Images make_images(int n_samples, int n_inputs, int percent) {
-    Images t = {.n_samples = n_samples, .n_inputs = n_inputs};
-    const size_t count = (size_t)n_inputs;
-    t.pixels = calloc((size_t)n_samples + 1, sizeof *t.pixels);
+    Images t = {.n_samples = n_samples,
+                .n_inputs = n_inputs,
+                .from = n_inputs == IMAGE_PIXELS ? SPARSE_FROM_IMAGES
+                                                 : SPARSE_FROM_FLOATS};
+    const size_t count = (size_t)n_inputs, room = (size_t)n_samples + 1;
+    t.pixels = calloc(room, sizeof *t.pixels);
+    t.image = aligned_alloc(CACHE_LINE, room * sizeof *t.image);
+    t.images = calloc(room, sizeof *t.images);
     t.dense = reference_floats((size_t)n_samples * count);
     for (int n = 0; n < n_samples; n++) {
         t.pixels[n] = malloc(count);
+        t.images[n] = &t.image[n];
         draw(count, percent, (uint32_t)n + 1, t.pixels[n]);
-        elementwise_from_bytes(count, t.pixels[n], SCALE,
-                               t.dense + (size_t)n * count);
+        fill_sample(&t, n);
     }
-    Arena measure = arena_measure();
-    sparse_batch_bind(&t.batch, &measure, SPARSE_FROM_BYTES, SPARSE_BOTH,
-                      int_max(n_samples, 1), n_inputs, 1, THREADS_MAX);
-    t.arena = reference_bind(measure.used);
-    sparse_batch_bind(&t.batch, &t.arena, SPARSE_FROM_BYTES, SPARSE_BOTH,
-                      int_max(n_samples, 1), n_inputs, 1, THREADS_MAX);
-    assert_int_equal(t.arena.used, measure.used);
+    bind(&t.batch, &t.arena, &t, t.from, SPARSE_BOTH, THREADS_MAX);
     return t;
 }
 
 static void free_images(Images *t) {
     for (int n = 0; n < t->n_samples; n++) free(t->pixels[n]);
     free(t->pixels);
+    free(t->image);
+    free(t->images);
     free(t->dense);
     reference_unbind(&t->arena);
 }
 
-static bool build(Pool *pool, Images *t) {
-    return sparse_from_bytes(pool, &t->batch, SPARSE_BOTH,
-                             (const uint8_t *const *)t->pixels, t->n_samples,
-                             SCALE);
+static bool build(Pool *pool, Images *t, SparseLists lists) {
+    return t->from == SPARSE_FROM_IMAGES
+               ? sparse_from_images(pool, &t->batch, lists, t->images,
+                                    t->n_samples, SCALE)
+               : sparse_from_floats(pool, &t->batch, lists, t->dense,
+                                    (size_t)t->n_inputs, t->n_samples);
 }
 
-/* Rebuild the dense matrix from one of the lists, with the values of one
- * thread, checking the order. by_sample has a row for each block of each
- * sample.
- */
-static void check_values(const Images *t, bool by_input, const SparseList *list,
-                         const float *value) {
+/* Rebuild the dense matrix from a list, checking the order. by_sample has a row
+ * for each block of each sample, by_input for each group of samples of each
+ * input. */
+static void check_values(const Images *t, bool by_input,
+                         const SparseList *list) {
     const size_t count = (size_t)t->n_samples * (size_t)t->n_inputs;
     const uint32_t samples = (uint32_t)t->n_samples;
-    const uint32_t n_rows = by_input ? (uint32_t)t->n_inputs
+    const uint32_t inputs = (uint32_t)t->n_inputs;
+    const uint32_t group = t->from == SPARSE_FROM_IMAGES ? 256 : samples + 1;
+    const uint32_t n_rows = by_input ? inputs * (uint32_t)t->batch.n_groups
                                      : samples * (uint32_t)t->batch.n_blocks;
     float *const rebuilt = reference_floats(count);
     memset(rebuilt, 0, count * sizeof *rebuilt);
@@ -93,14 +120,16 @@ static void check_values(const Images *t, bool by_input, const SparseList *list,
         n_entries += list->end[row] - list->start[row];
         for (uint32_t e = list->start[row]; e < list->end[row]; e++) {
             const uint32_t index = list->index[e];
-            assert_true(value[e] != 0);
+            assert_true(list->value[e] != 0);
             if (e > list->start[row]) assert_true(list->index[e - 1] < index);
             const uint32_t n = by_input ? index : row % samples;
-            const uint32_t i = by_input ? row : index;
-            if (!by_input)
+            const uint32_t i = by_input ? row % inputs : index;
+            if (by_input)
+                assert_int_equal(n / group, row / inputs);
+            else
                 assert_int_equal(i / (uint32_t)t->batch.block_inputs,
                                  row / samples);
-            rebuilt[n * (uint32_t)t->n_inputs + i] = value[e];
+            rebuilt[n * inputs + i] = list->value[e];
         }
     }
     assert_int_equal(n_entries, t->batch.n_entries);
@@ -108,60 +137,40 @@ static void check_values(const Images *t, bool by_input, const SparseList *list,
     free(rebuilt);
 }
 
-/* One of the lists, with the values of every thread that has some. */
+/* The lists of one kind, of every thread that has one. */
 static void check_list(const Images *t, bool by_input) {
     const SparseBatch *const batch = &t->batch;
-    const int n_values =
-        by_input ? batch->n_input_values : batch->n_sample_values;
-    assert_true(n_values >= 1);
-    for (int i = 0; i < n_values; i++)
-        if (by_input)
-            check_values(t, true,
-                         &batch->by_input[int_min(i, batch->n_copies - 1)],
-                         batch->input_value[i]);
-        else
-            check_values(t, false, &batch->by_sample, batch->sample_value[i]);
+    const int n_lists = by_input ? batch->n_by_input : batch->n_by_sample;
+    assert_true(n_lists >= 1);
+    for (int i = 0; i < n_lists; i++)
+        check_values(t, by_input,
+                     by_input ? &batch->by_input[i] : &batch->by_sample[i]);
 }
 
 /* The list by sample alone, from a memory of just its size. */
-static void check_one_list(Images *t) {
-    const int max_samples = int_max(t->n_samples, 1);
-    const SparseBatch both = t->batch;
-    Arena measure = arena_measure();
-    sparse_batch_bind(&t->batch, &measure, SPARSE_FROM_BYTES, SPARSE_BY_SAMPLE,
-                      max_samples, t->n_inputs, 1, 1);
-    Arena arena = reference_bind(measure.used);
-    sparse_batch_bind(&t->batch, &arena, SPARSE_FROM_BYTES, SPARSE_BY_SAMPLE,
-                      max_samples, t->n_inputs, 1, 1);
-    assert_true(sparse_from_bytes(NULL, &t->batch, SPARSE_BY_SAMPLE,
-                                  (const uint8_t *const *)t->pixels,
-                                  t->n_samples, SCALE));
-    check_list(t, false);
-    assert_true(sparse_from_floats(NULL, &t->batch, SPARSE_BY_SAMPLE, t->dense,
-                                   (size_t)t->n_inputs, t->n_samples));
-    check_list(t, false);
-    t->batch = both;
-    reference_unbind(&arena);
+static void check_one_list(Images *t, SparseFrom from) {
+    Images alone = *t;
+    alone.from = from;
+    bind(&alone.batch, &alone.arena, t, from, SPARSE_BY_SAMPLE, 1);
+    assert_true(build(NULL, &alone, SPARSE_BY_SAMPLE));
+    check_list(&alone, false);
+    reference_unbind(&alone.arena);
 }
 
 static void lists_hold_the_non_zero_elements_in_both_orders(void **state) {
     (void)state;
     static const int inputs[] = {1, 3, 7, 8, 9, 16, 23, 64, 511, 784, 1037};
-    static const int samples[] = {0, 1, 2, 5, 64};
+    static const int samples[] = {0, 1, 2, 5, 64, 300};
     static const int percents[] = {0, 19, 60, 100};
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
         for (size_t n = 0; n < sizeof samples / sizeof *samples; n++)
             for (size_t p = 0; p < sizeof percents / sizeof *percents; p++) {
                 Images t = make_images(samples[n], inputs[i], percents[p]);
-                assert_true(build(NULL, &t));
+                assert_true(build(NULL, &t, SPARSE_BOTH));
                 check_list(&t, false);
                 check_list(&t, true);
-                assert_true(sparse_from_floats(NULL, &t.batch, SPARSE_BOTH,
-                                               t.dense, (size_t)t.n_inputs,
-                                               t.n_samples));
-                check_list(&t, false);
-                check_list(&t, true);
-                check_one_list(&t);
+                check_one_list(&t, t.from);
+                check_one_list(&t, SPARSE_FROM_FLOATS);
                 free_images(&t);
             }
 }
@@ -279,13 +288,12 @@ static void check_gradient(Pool *pool, Images *t, const GemmWork *work,
     free(expected);
 }
 
-/* Lists that one thread made, values worked out by all. */
+/* Ink that one thread listed, indices and values worked out by all. */
 static void check_two_steps(Pool *pool, Images *t, const GemmWork *work,
                             int n_outputs) {
-    assert_true(sparse_list_bytes(&t->batch, SPARSE_BOTH,
-                                  (const uint8_t *const *)t->pixels,
-                                  t->n_samples, SCALE));
-    sparse_spread(pool, &t->batch);
+    if (t->from != SPARSE_FROM_IMAGES) return;
+    assert_true(sparse_list_images(&t->batch, t->images, t->n_samples));
+    sparse_spread(pool, &t->batch, t->images, SCALE);
     check_list(t, false);
     check_list(t, true);
     check_forward(pool, t, work, n_outputs, true);
@@ -302,8 +310,8 @@ static void check_shape(int n_samples, int n_inputs, int n_outputs,
     for (int n_threads = 1; n_threads <= THREADS_MAX; n_threads++) {
         Pool *const pool = pool_create(n_threads);
         assert_non_null(pool);
-        assert_true(build(pool, &t));
-        assert_int_equal(t.batch.n_parts, n_samples < 16 ? 1 : n_threads);
+        assert_true(build(pool, &t, SPARSE_BOTH));
+        assert_int_equal(t.batch.n_copies, n_samples < 16 ? 1 : n_threads);
         check_list(&t, false);
         check_list(&t, true);
         check_forward(pool, &t, &work, n_outputs, n_threads != 2);
@@ -325,39 +333,45 @@ static void products_have_the_bits_of_the_dense_ones(void **state) {
         check_shape(64, 784, outputs[i], i % 2 == 0 ? THREADS_MAX : 1);
     check_shape(64, 784, 500, THREADS_MAX);
     check_shape(250, 784, 400, 1);
+    check_shape(520, 784, 40, THREADS_MAX);
     check_shape(1, 784, 128, 1);
     check_shape(20, 1037, 40, THREADS_MAX);
     check_shape(0, 20, 10, 1);
     check_shape(33, 1, 7, 1);
 }
 
-static void a_batch_above_the_density_is_refused(void **state) {
-    (void)state;
+static void check_density(SparseFrom from) {
     Images t = make_images(10, 784, 60);
     Arena measure = arena_measure();
-    SparseBatch batch;
-    sparse_batch_bind(&batch, &measure, SPARSE_FROM_BYTES, SPARSE_BOTH, 10, 784,
-                      0.25f, 1);
+    const SparseBatch kept = t.batch;
+    sparse_batch_bind(&t.batch, &measure, from, SPARSE_BOTH, 10, 784, 0.25f, 1);
     Arena arena = reference_bind(measure.used);
-    sparse_batch_bind(&batch, &arena, SPARSE_FROM_BYTES, SPARSE_BOTH, 10, 784,
-                      0.25f, 1);
-    assert_false(sparse_from_bytes(NULL, &batch, SPARSE_BOTH,
-                                   (const uint8_t *const *)t.pixels, 10,
-                                   SCALE));
-    assert_false(
-        sparse_from_floats(NULL, &batch, SPARSE_BOTH, t.dense, 784, 10));
-    for (int n = 0; n < 10; n++) draw(784, 15, (uint32_t)n + 1, t.pixels[n]);
-    assert_true(sparse_from_bytes(NULL, &batch, SPARSE_BOTH,
-                                  (const uint8_t *const *)t.pixels, 10, SCALE));
-    const float density = sparse_density(&batch);
+    sparse_batch_bind(&t.batch, &arena, from, SPARSE_BOTH, 10, 784, 0.25f, 1);
+    t.from = from;
+    assert_false(build(NULL, &t, SPARSE_BOTH));
+    t.from = SPARSE_FROM_IMAGES;
+    for (int n = 0; n < 10; n++) {
+        draw(784, 15, (uint32_t)n + 1, t.pixels[n]);
+        fill_sample(&t, n);
+    }
+    t.from = from;
+    assert_true(build(NULL, &t, SPARSE_BOTH));
+    const float density = sparse_density(&t.batch);
     assert_true(density > 0.05f && density < 0.25f);
+    t.batch = kept;
     reference_unbind(&arena);
     free_images(&t);
 }
 
-/* Lists made ahead are still those of their images when the batch whose values
- * they share has been used for others. */
-static void a_twin_keeps_its_lists(void **state) {
+static void a_batch_above_the_density_is_refused(void **state) {
+    (void)state;
+    check_density(SPARSE_FROM_IMAGES);
+    check_density(SPARSE_FROM_FLOATS);
+}
+
+/* Ink listed ahead is still that of its images when the batch whose lists it
+ * shares has been used for others. */
+static void a_twin_keeps_its_ink(void **state) {
     (void)state;
     Images next = make_images(30, 784, 25), now = make_images(30, 784, 60);
     Arena measure = arena_measure();
@@ -365,12 +379,11 @@ static void a_twin_keeps_its_lists(void **state) {
     sparse_batch_bind_twin(&twin, &measure, &now.batch);
     Arena arena = reference_bind(measure.used);
     sparse_batch_bind_twin(&twin, &arena, &now.batch);
-    assert_true(sparse_list_bytes(
-        &twin, SPARSE_BOTH, (const uint8_t *const *)next.pixels, 30, SCALE));
-    assert_true(build(NULL, &now));
+    assert_true(sparse_list_images(&twin, next.images, 30));
+    assert_true(build(NULL, &now, SPARSE_BOTH));
     check_list(&now, false);
     check_list(&now, true);
-    sparse_spread(NULL, &twin);
+    sparse_spread(NULL, &twin, next.images, SCALE);
     Images taken = next;
     taken.batch = twin;
     check_list(&taken, false);
@@ -383,12 +396,14 @@ static void a_twin_keeps_its_lists(void **state) {
 /* A weight that is not finite must show wherever its pixel has ink. */
 static void nan_in_the_weights_stays_visible(void **state) {
     (void)state;
-    enum { I = 9, O = 6 };
-    float w[I * O] = {0}, y[2 * O];
+    enum { I = IMAGE_PIXELS, O = 6 };
+    static float w[I * O];
+    float y[2 * O];
     w[4 * O + 5] = __builtin_nanf("");
     Images t = make_images(2, I, 0);
     t.pixels[1][4] = 3;
-    assert_true(build(NULL, &t));
+    fill_sample(&t, 1);
+    assert_true(build(NULL, &t, SPARSE_BOTH));
     Arena arena;
     const GemmWork work = reference_work(&arena, 1);
     sparse_forward(NULL, &work, &t.batch, O, matrix_panels(w, I, O), NULL, y);
@@ -402,7 +417,7 @@ int main(void) {
         cmocka_unit_test(lists_hold_the_non_zero_elements_in_both_orders),
         cmocka_unit_test(products_have_the_bits_of_the_dense_ones),
         cmocka_unit_test(a_batch_above_the_density_is_refused),
-        cmocka_unit_test(a_twin_keeps_its_lists),
+        cmocka_unit_test(a_twin_keeps_its_ink),
         cmocka_unit_test(nan_in_the_weights_stays_visible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,3 +159,24 @@ export function writeImages(core, dataset, set, first, data, room) {
     });
   }
 }
+
+/**
+ * Images first .. first + count - 1 of a set as they came.
+ * @param {Core} core
+ * @param {number} dataset
+ * @param {'train' | 'test'} set
+ * @param {number} first
+ * @param {number} count
+ */
+export function readImages(core, dataset, set, first, count) {
+  const images = new Uint8Array(count * IMAGE_PIXELS);
+  for (let at = 0; at < count; at += CUT) {
+    const taken = Math.min(CUT, count - at);
+    core.borrow(() => {
+      const pixels = core.room(taken * IMAGE_PIXELS);
+      core.checked('soma_dataset_read', dataset, SET[set], first + at, taken, pixels);
+      images.set(core.bytes(pixels, taken * IMAGE_PIXELS), at * IMAGE_PIXELS);
+    });
+  }
+  return images;
+}

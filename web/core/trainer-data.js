@@ -5,9 +5,11 @@
  */
 
 import * as check from './check.js';
-import { checkedSets, IMAGES_MAX, setsOfIdx, writeImages } from './data.js';
+import {
+  checkedSets, IMAGES_MAX, readImages, setsOfIdx, writeImages,
+} from './data.js';
 import { CoreError } from './errors.js';
-import { IMAGE_PIXELS, SET } from './layout.js';
+import { SET } from './layout.js';
 
 /**
  * @typedef {import('./data.js').LabelledImages} LabelledImages
@@ -116,11 +118,10 @@ export class TrainerData {
    */
   #copy(set, first, count) {
     const { core, dataset } = this.#held;
-    /** @param {string} part */
-    const at = (part) => core.call(`soma_dataset_${part}`, dataset, SET[set]) >>> 0;
+    const labels = core.call('soma_dataset_labels', dataset, SET[set]) >>> 0;
     return {
-      images: core.bytes(at('pixels') + first * IMAGE_PIXELS, count * IMAGE_PIXELS),
-      labels: core.bytes(at('labels') + first, count),
+      images: readImages(core, dataset, set, first, count),
+      labels: core.bytes(labels + first, count),
     };
   }
 

@@ -41,7 +41,7 @@ static void ends(int phase) {
     __typeof__(function) __real_##function, __wrap_##function
 
 WRAPPED(batcher_next);
-WRAPPED(input_load_bytes);
+WRAPPED(input_load_images);
 WRAPPED(loss_forward);
 WRAPPED(loss_backward);
 WRAPPED(optimizer_update);
@@ -53,10 +53,10 @@ Status __wrap_batcher_next(Batcher *batcher, int max_rows, Batch *out) {
     return status;
 }
 
-void __wrap_input_load_bytes(Input *input, Pool *pool,
-                             const uint8_t *const *pixels, int rows,
-                             SparseLists lists) {
-    __real_input_load_bytes(input, pool, pixels, rows, lists);
+void __wrap_input_load_images(Input *input, Pool *pool,
+                              const Image *const *images, int rows,
+                              SparseLists lists) {
+    __real_input_load_images(input, pool, images, rows, lists);
     ends(PHASE_INPUT);
 }
 

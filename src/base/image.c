@@ -1,0 +1,60 @@
+#include "base/image.h"
+
+#include <string.h>
+
+/* Pixels that are looked at together: most are all paper. */
+enum { PIXELS_AT_ONCE = 4 };
+
+_Static_assert(BAND_PIXELS % PIXELS_AT_ONCE == 0, "bands are whole");
+
+/* The elements of one band to `to`. Every pixel that is looked at is written,
+ * and the next one over it where there was no ink: so one more place than
+ * there are elements. Returns how many. */
+static size_t list_band(const uint8_t pixels[BAND_PIXELS], uint16_t *to) {
+    size_t count = 0;
+    for (unsigned i = 0; i < BAND_PIXELS; i += PIXELS_AT_ONCE) {
+        uint32_t some;
+        memcpy(&some, pixels + i, sizeof some);
+        if (some == 0) continue;
+        for (unsigned j = i; j < i + PIXELS_AT_ONCE; j++) {
+            to[count] = (uint16_t)(j | (unsigned)pixels[j] << 8);
+            count += pixels[j] != 0;
+        }
+    }
+    return count;
+}
+
+void image_write(Image *image, const uint8_t pixels[IMAGE_PIXELS]) {
+    uint16_t elements[IMAGE_PIXELS + 1];
+    size_t count = 0;
+    for (int b = 0; b < IMAGE_BANDS; b++) {
+        count += list_band(pixels + b * BAND_PIXELS, elements + count);
+        image->end[b] = (uint16_t)count;
+    }
+    image->is_list = count <= IMAGE_INK_MAX;
+    if (image->is_list)
+        memcpy(image->as.ink, elements, count * sizeof *elements);
+    else
+        memcpy(image->as.pixels, pixels, IMAGE_PIXELS);
+}
+
+void image_read(const Image *image, uint8_t pixels[IMAGE_PIXELS]) {
+    if (!image->is_list) {
+        memcpy(pixels, image->as.pixels, IMAGE_PIXELS);
+        return;
+    }
+    memset(pixels, 0, IMAGE_PIXELS);
+    for (int b = 0; b < IMAGE_BANDS; b++)
+        for (size_t e = image_band_begin(image, b); e < image->end[b]; e++) {
+            const unsigned element = image->as.ink[e];
+            pixels[b * BAND_PIXELS + (int)(element & 0xff)] =
+                (uint8_t)(element >> 8);
+        }
+}
+
+const uint16_t *image_band(const Image *image, int band,
+                           uint16_t room[BAND_ROOM]) {
+    if (image->is_list) return image->as.ink + image_band_begin(image, band);
+    list_band(image->as.pixels + band * BAND_PIXELS, room);
+    return room;
+}

@@ -1,0 +1,230 @@
+/* Lists of images, which are kept as lists of their ink (base/image.h).
+ *
+ * Method. by_sample is what the images hold already, and each thread only turns
+ * it into indices and values of its own. For by_input the elements of all
+ * samples are counted by input, so that everything has its place, and then
+ * distributed, sample after sample; the result, still ink, is turned into
+ * indices and values in the same way.
+ */
+#include <string.h>
+
+#include "kernels/sparse_rows.h"
+
+void sparse_bind_ink(SparseBatch *batch, Arena *arena) {
+    assert(batch->n_inputs == IMAGE_PIXELS);
+    const size_t n_groups =
+        size_div_up((size_t)batch->max_samples, SPARSE_GROUP);
+    for (int i = 0; i < batch->max_threads && batch->lists == SPARSE_BOTH;
+         i++) {
+        SparseInk *const ink = &batch->ink[i];
+        ink->start =
+            arena_alloc(arena, n_groups * IMAGE_PIXELS + 1, sizeof(uint32_t));
+        if (ink->start != NULL) ink->end = ink->start + 1;
+        ink->element =
+            arena_alloc(arena, sparse_capacity(batch), sizeof(uint16_t));
+    }
+}
+
+void sparse_batch_bind_twin(SparseBatch *twin, Arena *arena,
+                            const SparseBatch *of) {
+    assert(of->from == SPARSE_FROM_IMAGES);
+    *twin = *of;
+    sparse_bind_ink(twin, arena);
+}
+
+/* ==== Ink by input ====================================================== */
+
+/* What is listed, and how. */
+typedef struct Source {
+    SparseBatch *batch;
+    const Image *const *images;
+    float scale;
+} Source;
+
+/* Read a byte of every cache line. Images lie at random places, far from any
+ * cache: a loop that does nothing else has many of them on their way at once,
+ * and what follows has not. */
+static void fetch_images(const Image *const *images, int n_samples) {
+    for (int n = 0; n < n_samples; n++) {
+        const volatile uint8_t *const bytes = (const uint8_t *)images[n];
+        const size_t used = image_bytes(images[n]);
+        for (size_t i = CACHE_LINE; i < used; i += CACHE_LINE) (void)bytes[i];
+    }
+}
+
+/* How many elements a band has. */
+static size_t band_count(const Image *image, int band) {
+    return image->end[band] - image_band_begin(image, band);
+}
+
+/* Count the elements of a band of all samples by input: end[BAND_PIXELS]. */
+static void count_band(const Image *const *images, int n_samples, int band,
+                       uint32_t *end) {
+    uint16_t room[BAND_ROOM];
+    for (int n = 0; n < n_samples; n++) {
+        const uint16_t *next = image_band(images[n], band, room);
+        const uint16_t *const stop = next + band_count(images[n], band);
+        while (next < stop) end[*next++ & 0xff]++;
+    }
+}
+
+/* Give each of them the next place of its input. */
+static void distribute_band(const Image *const *images, int n_samples, int band,
+                            uint32_t *end, uint16_t *to) {
+    uint16_t room[BAND_ROOM];
+    for (int n = 0; n < n_samples; n++) {
+        const uint16_t *next = image_band(images[n], band, room);
+        const uint16_t *const stop = next + band_count(images[n], band);
+        while (next < stop) {
+            const unsigned element = *next++;
+            to[end[element & 0xff]++] =
+                (uint16_t)((element & 0xff00) | (unsigned)n);
+        }
+    }
+}
+
+/* A block of samples, its elements from place `at` on. An input ends where the
+ * next one starts: end[i] counts, then is the place where it begins, and is
+ * moved to where it ends. Returns the next place. */
+static uint32_t list_group(const Image *const *images, int n_samples,
+                           uint32_t at, uint32_t *end, uint16_t *to) {
+    memset(end, 0, IMAGE_PIXELS * sizeof *end);
+    for (int b = 0; b < IMAGE_BANDS; b++, end += BAND_PIXELS) {
+        count_band(images, n_samples, b, end);
+        for (int i = 0; i < BAND_PIXELS; i++) {
+            const uint32_t count = end[i];
+            end[i] = at;
+            at += count;
+        }
+        distribute_band(images, n_samples, b, end, to);
+    }
+    return at;
+}
+
+static void list_ink(const SparseBatch *batch, const Image *const *images,
+                     int copy) {
+    const SparseInk *const ink = &batch->ink[copy];
+    uint32_t at = 0;
+    ink->start[0] = 0;
+    fetch_images(images, batch->n_samples);
+    for (int g = 0; g < batch->n_groups; g++) {
+        const int first = g * SPARSE_GROUP;
+        at = list_group(images + first,
+                        int_min(SPARSE_GROUP, batch->n_samples - first), at,
+                        ink->end + (size_t)g * IMAGE_PIXELS, ink->element);
+    }
+}
+
+/* ==== Indices and values ================================================ */
+
+/* A sample into by_sample, from place `at` on. Returns the next place. */
+static size_t spread_image(const SparseBatch *batch, const Image *image, int n,
+                           size_t at, float scale, const SparseList *list) {
+    const int bands = batch->block_inputs / BAND_PIXELS;
+    uint16_t room[BAND_ROOM];
+    for (int b = 0; b < IMAGE_BANDS; b++) {
+        const uint16_t *const elements = image_band(image, b, room);
+        const size_t count = band_count(image, b);
+        const int row = b / bands * batch->n_samples + n;
+        if (b % bands == 0) list->start[row] = (uint32_t)at;
+        sparse_write_ink(elements, count, (size_t)b * BAND_PIXELS, scale,
+                         (SparsePlace){list->index + at, list->value + at});
+        list->end[row] = (uint32_t)(at += count);
+    }
+    return at;
+}
+
+static void spread_by_sample(const Source *source, int thread) {
+    const SparseBatch *const batch = source->batch;
+    size_t at = 0;
+    for (int n = 0; n < batch->n_samples; n++)
+        at = spread_image(batch, source->images[n], n, at, source->scale,
+                          &batch->by_sample[thread]);
+}
+
+static void spread_by_input(const Source *source, int thread) {
+    const SparseBatch *const batch = source->batch;
+    const SparseInk *const ink =
+        &batch->ink[int_min(thread, batch->n_copies - 1)];
+    const SparseList *const list = &batch->by_input[thread];
+    for (int g = 0; g < batch->n_groups; g++) {
+        const uint32_t begin = ink->start[g * IMAGE_PIXELS];
+        const uint32_t end = ink->start[(g + 1) * IMAGE_PIXELS];
+        sparse_write_ink(
+            ink->element + begin, end - begin, (size_t)g * SPARSE_GROUP,
+            source->scale,
+            (SparsePlace){list->index + begin, list->value + begin});
+    }
+}
+
+static void spread_task(void *context, int thread) {
+    const Source *const source = context;
+    fetch_images(source->images, source->batch->n_samples);
+    spread_by_sample(source, thread);
+    if (source->batch->n_copies > 0) spread_by_input(source, thread);
+}
+
+static void list_task(void *context, int thread) {
+    const Source *const source = context;
+    list_ink(source->batch, source->images, thread);
+    spread_task(context, thread);
+}
+
+/* ==== Both ============================================================== */
+
+/* Begin with a batch; false when it is too dense. */
+static bool open_batch(SparseBatch *batch, SparseLists lists,
+                       const Image *const *images, int n_samples) {
+    assert(batch->from == SPARSE_FROM_IMAGES);
+    assert(n_samples >= 0 && n_samples <= batch->max_samples);
+    assert(lists == SPARSE_BY_SAMPLE || batch->lists == SPARSE_BOTH);
+    (void)lists;
+    batch->n_samples = n_samples;
+    batch->n_groups = int_max((n_samples + SPARSE_GROUP - 1) / SPARSE_GROUP, 1);
+    batch->n_copies = 0;
+    batch->n_entries = 0;
+    for (int n = 0; n < n_samples; n++)
+        batch->n_entries += image_ink(images[n]);
+    return batch->n_entries <= sparse_room(batch, n_samples);
+}
+
+bool sparse_list_images(SparseBatch *batch, const Image *const *images,
+                        int n_samples) {
+    if (!open_batch(batch, SPARSE_BOTH, images, n_samples)) return false;
+    batch->n_copies = 1;
+    list_ink(batch, images, 0);
+    return true;
+}
+
+/* Every thread works out lists of its own; `task` says from what. */
+static void run_lists(Pool *pool, Source *source, int n_threads,
+                      PoolTask *task) {
+    SparseBatch *const batch = source->batch;
+    batch->n_by_sample = n_threads;
+    batch->n_by_input = batch->n_copies > 0 ? n_threads : 0;
+    for (int i = 0; i < batch->n_by_input; i++) {
+        const SparseInk *const ink =
+            &batch->ink[int_min(i, batch->n_copies - 1)];
+        batch->by_input[i].start = ink->start;
+        batch->by_input[i].end = ink->end;
+    }
+    sparse_run(pool, n_threads, task, source);
+}
+
+void sparse_spread(Pool *pool, SparseBatch *batch, const Image *const *images,
+                   float scale) {
+    Source source = {.batch = batch, .images = images, .scale = scale};
+    run_lists(pool, &source, sparse_threads(batch, pool), spread_task);
+}
+
+bool sparse_from_images(Pool *pool, SparseBatch *batch, SparseLists lists,
+                        const Image *const *images, int n_samples,
+                        float scale) {
+    if (!open_batch(batch, lists, images, n_samples)) return false;
+    const int n_threads = sparse_threads(batch, pool);
+    batch->n_copies = lists == SPARSE_BOTH ? n_threads : 0;
+    Source source = {.batch = batch, .images = images, .scale = scale};
+    run_lists(pool, &source, n_threads,
+              lists == SPARSE_BOTH ? list_task : spread_task);
+    return true;
+}
