@@ -32,16 +32,17 @@ list(APPEND cold_sources
   src/nn/dense.c src/nn/init.c src/nn/input.c src/nn/layer.c src/nn/network.c
   src/nn/schedule.c src/nn/loss.c src/nn/softmax.c)
 set_source_files_properties(${cold_sources} PROPERTIES COMPILE_OPTIONS -Oz)
-# These gain nothing from unrolled loops, and the one below nothing from -O3: measured
+# These gain nothing from unrolled loops, and those below nothing from -O3: measured
 # with tests/bench/compare.mjs. A loop inside one that is to become vectors must be
 # written out (src/data/augment.c).
 set_source_files_properties(
-  src/base/random.c src/data/augment.c
-  src/kernels/elementwise.c src/kernels/gemm.c src/kernels/sparse.c src/kernels/vmath.c
-  src/base/image.c src/kernels/sparse_images.c
+  src/base/random.c src/data/augment.c src/kernels/gemm.c src/kernels/vmath.c
   src/nn/activation.c src/nn/dropout.c src/nn/norm.c
   PROPERTIES COMPILE_OPTIONS -fno-unroll-loops)
-set_source_files_properties(src/kernels/sparse_rows.c PROPERTIES COMPILE_OPTIONS -Os)
+set_source_files_properties(
+  src/base/image.c src/kernels/elementwise.c src/kernels/sparse.c
+  src/kernels/sparse_images.c src/kernels/sparse_rows.c
+  PROPERTIES COMPILE_OPTIONS -Os)
 if(threads)
   target_compile_options(soma_flags INTERFACE -pthread)
 endif()

@@ -8,7 +8,7 @@
  *
  * OLD, NEW and so on are folders like build/engine: copy that of one commit away
  * before building the next. Prints microseconds of a step: the median, that of the
- * best tenth, and how much faster than OLD it is.
+ * best tenth, and how much faster than OLD it is. Settings of a run are separated by &.
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -21,6 +21,15 @@ const OUT = fileURLToPath(new URL('../../build/bench-compare', import.meta.url))
 
 const KEYS = ['run', 'only', 'build', 'threads', 'seconds', 'js-flags'];
 const HELP = 'see the top of tests/bench/compare.mjs.';
+
+/**
+ * Settings separated by & as a run that does not end while it is measured.
+ * @param {string} settings
+ */
+function lasting(settings) {
+  const epochs = /(^|&)epochs=/.test(settings) ? '' : '\nepochs=10000';
+  return settings.replaceAll('&', '\n') + epochs;
+}
 
 /** @param {string[]} values */
 function readArguments(values) {
@@ -39,7 +48,7 @@ function readArguments(values) {
   if (folders.length < 2) throw new Error(`I need at least two folders; ${HELP}`);
   return {
     folders: folders.map((name) => path.resolve(name)),
-    runs: given.run ? [{ name: 'run', run: given.run }]
+    runs: given.run ? [{ name: 'run', run: lasting(given.run) }]
       : WORKLOADS.filter(({ name }) => only.includes(name))
         .map((workload) => ({ name: workload.name, run: runText(workload) })),
     build: given.build ?? 'fast-threads',
