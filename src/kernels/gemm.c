@@ -290,6 +290,7 @@ static void run(Pool *pool, Product *g) {
     const bool alone = pool == NULL || pool_threads(pool) == 1 ||
                        (int64_t)g->m * g->n * g->k < THREADS_FROM;
     if (g->n <= PANEL && g->n * NARROW <= g->m) flip(g);
+    g->tile = tile_for(g->work->tile, g->m);
     const int n_tasks =
         cut(g, alone ? 1
                      : int_min(pool_threads(pool) * TASKS_PER_THREAD,
@@ -305,7 +306,6 @@ static Product product_of(const GemmWork *work, int m, int n, int k, Matrix a,
                           Matrix b, bool accumulate) {
     assert(m >= 0 && n >= 0 && k >= 0);
     return (Product){.work = work,
-                     .tile = tile_at(work->tile),
                      .m = m,
                      .n = n,
                      .k = k,

@@ -79,12 +79,13 @@ TILE_KERNEL(6, 16, 1)
 #undef TILE_KERNEL
 
 /* 5x8 needs 13 of the 15 registers that V8 has on x86, and one more where
- * multiply and add are two operations; ten outputs are two rows of it. 6x16 is
- * for ARM, and for x86 where the browser joins two vectors into one of 256
- * bits.
+ * multiply and add are two operations; 6x8 needs all of them, and is faster
+ * where they are one. 6x16 is for ARM, and for x86 where the browser joins two
+ * vectors into one of 256 bits.
  */
 static const Tile tiles[] = {
     {"5x8", 5, 4, {tile_5_4_4, tile_5_8_4, NULL}},
+    {"6x8", 6, 1, {tile_6_4_1, tile_6_8_1, NULL}},
     {"6x16", 6, 1, {tile_6_4_1, tile_6_8_1, tile_6_16_1}},
 };
 
@@ -93,6 +94,18 @@ int tile_count(void) { return sizeof tiles / sizeof tiles[0]; }
 const Tile *tile_at(int index) {
     assert(index >= 0 && index < tile_count());
     return &tiles[index];
+}
+
+/* Rows that m rows take in whole tiles. */
+static int rows_in_tiles(const Tile *tile, int m) {
+    return (m + tile->rows - 1) / tile->rows * tile->rows;
+}
+
+const Tile *tile_for(int index, int m) {
+    const Tile *const chosen = tile_at(index), *const low = &tiles[0];
+    const bool wasted =
+        10 * rows_in_tiles(low, m) < 9 * rows_in_tiles(chosen, m);
+    return wasted ? low : chosen;
 }
 
 int tile_columns(const Tile *tile) {

@@ -55,6 +55,11 @@ int tile_count(void);
 /* Tile 0 .. tile_count()-1. */
 const Tile *tile_at(int index);
 
+/* The tile for a product of m rows when tile `index` is the fastest: that one,
+ * or one of fewer rows of which m wastes a tenth less (ten outputs are two rows
+ * of 5x8). */
+const Tile *tile_for(int index, int m);
+
 /* The most columns that a kernel of the tile has. */
 int tile_columns(const Tile *tile);
 

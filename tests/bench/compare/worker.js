@@ -26,6 +26,7 @@ async function open({ engines, run, build, threads }) {
     const engineBase = new URL(`/${folder}/`, globalThis.location.href);
     const trainer = await createTrainer({ run, build, threads, engineBase });
     trainer.setData({ train: { images, labels } });
+    trainer.tune();
     trainers.push(trainer);
   }
 }
