@@ -162,12 +162,20 @@ static int tiles_ahead(const Product *g, int column, int left, int nr) {
     return (in_panels ? int_min(left, PANEL - column % PANEL) : left) / nr;
 }
 
+/* A panel of A: mr lanes, packed or where they lie. */
+typedef struct PanelA {
+    const float *at;
+    size_t step;
+} PanelA;
+
 /* A row of tiles: A's panel, `rows` rows of it, along the strips. */
-static void run_row(const Block *block, int row, int rows, const float *a) {
+static void run_row(const Block *block, int row, int rows, PanelA a) {
     const Product *const g = block->product;
     const Rectangle area = block->area;
-    TileRun run = {
-        .k = block->count, .a = a, .from_c = g->accumulate || block->k > 0};
+    TileRun run = {.k = block->count,
+                   .a = a.at,
+                   .a_step = a.step,
+                   .from_c = g->accumulate || block->k > 0};
     for (int j = 0; j < area.n;) {
         const int left = area.n - j, column = area.column + j;
         const int width = tile_width(g->tile, left), nr = 4 << width;
@@ -201,6 +209,22 @@ static void pack_strips(const Block *block) {
     }
 }
 
+static PanelA panel_of(const Block *block, int row, int rows) {
+    const Product *const g = block->product;
+    const int mr = g->tile->rows, spread = g->tile->spread;
+    if (spread == 1 && rows == mr &&
+        operand_lies_in_steps(&g->a, block->count)) {
+        const Piece piece = operand_piece(&g->a, row, block->k, block->count);
+        return (PanelA){piece.from, piece.step_stride};
+    }
+    if (spread == 1)
+        pack_panel(&g->a, row, rows, block->k, block->count, mr, block->panel);
+    else
+        pack_spread(&g->a, row, rows, block->k, block->count, mr, block->panel,
+                    block->space);
+    return (PanelA){block->panel, (size_t)(mr * spread)};
+}
+
 /* One block: B, then A row by row of tiles. */
 static void run_block(const Block *block) {
     const Product *const g = block->product;
@@ -209,13 +233,7 @@ static void run_block(const Block *block) {
     pack_strips(block);
     for (int i = 0; i < area.m; i += mr) {
         const int row = area.row + i, rows = int_min(mr, area.m - i);
-        if (g->tile->spread == 1)
-            pack_panel(&g->a, row, rows, block->k, block->count, mr,
-                       block->panel);
-        else
-            pack_spread(&g->a, row, rows, block->k, block->count, mr,
-                        block->panel, block->space);
-        run_row(block, row, rows, block->panel);
+        run_row(block, row, rows, panel_of(block, row, rows));
     }
 }
 

@@ -6,6 +6,12 @@
  * they would get into each other's way in the caches. */
 enum { STEP_IN_PLACE_MAX = 128 };
 
+/* Steps read in place must stay near while a panel is in use. Those that are a
+ * multiple of SETS_APART floats from each other share too few sets of a
+ * first-level cache, and what spans more than SPAN_IN_PLACE floats lies on more
+ * pages than a core knows the addresses of. */
+enum { SETS_APART = 128, SPAN_IN_PLACE = 52 * 1024 };
+
 /* A strip lies within one panel of a matrix in panels. */
 _Static_assert(PANEL % 16 == 0, "tiles divide panels");
 
@@ -38,6 +44,12 @@ bool operand_lies_ready(const Operand *x) {
             x->step_stride <= STEP_IN_PLACE_MAX);
 }
 
+bool operand_lies_in_steps(const Operand *x, int n_k) {
+    return x->matrix.form == MATRIX_STRIDED && x->lane_stride == 1 &&
+           x->step_stride % SETS_APART != 0 &&
+           x->step_stride * (size_t)n_k <= SPAN_IN_PLACE;
+}
+
 /* ==== One lane after the other ========================================== */
 
 /* Lanes lie side by side in memory: copy `width` >= 4 floats a step, the last
@@ -51,21 +63,35 @@ static void pack_side_by_side(const float *from, size_t step_stride, int n_k,
     }
 }
 
-/* Each lane runs along memory: transpose four lanes by four steps at a time.
- */
+/* Four lanes by four steps. */
+SIMD_INLINE void pack_square(const float *from, size_t lane_stride,
+                             size_t width, float *to) {
+    f32x4 block[4];
+    for (size_t j = 0; j < 4; j++)
+        block[j] = f32x4_load(from + j * lane_stride);
+    f32x4_transpose(block);
+    for (size_t j = 0; j < 4; j++) f32x4_store(to + j * width, block[j]);
+}
+
+/* Each lane runs along memory: transpose four lanes by four steps at a time;
+ * the last two of six lanes are paired, those of other widths packed with lanes
+ * that already are. */
 static void pack_lanes_along(const float *from, size_t lane_stride, int n_k,
                              int width, float *panel) {
-    for (int p = 0; p + 4 <= n_k; p += 4)
-        for (int i = 0; i < width; i += 4) {
-            const int lane = int_min(i, width - 4);
-            const float *const at = from + (size_t)lane * lane_stride + p;
-            f32x4 block[4];
-            for (size_t j = 0; j < 4; j++)
-                block[j] = f32x4_load(at + j * lane_stride);
-            f32x4_transpose(block);
-            for (int j = 0; j < 4; j++)
-                f32x4_store(panel + (p + j) * width + lane, block[j]);
-        }
+    const size_t w = (size_t)width;
+    for (size_t p = 0; p + 4 <= (size_t)n_k; p += 4) {
+        size_t i = 0;
+        for (; i + 4 <= w; i += 4)
+            pack_square(from + i * lane_stride + p, lane_stride, w,
+                        panel + p * w + i);
+        const float *const last = from + i * lane_stride + p;
+        if (i + 2 == w)
+            f32x4_store_pairs(panel + p * w + i, w, f32x4_load(last),
+                              f32x4_load(last + lane_stride));
+        else if (i < w)
+            pack_square(from + (w - 4) * lane_stride + p, lane_stride, w,
+                        panel + p * w + w - 4);
+    }
     for (int p = n_k & ~3; p < n_k; p++)
         for (int i = 0; i < width; i++)
             panel[p * width + i] = from[(size_t)i * lane_stride + (size_t)p];

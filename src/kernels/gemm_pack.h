@@ -37,6 +37,9 @@ Piece operand_piece(const Operand *x, int lane, int k, int n_k);
  * will the caches bear it? */
 bool operand_lies_ready(const Operand *x);
 
+/* Can a tile read as many rows of x as it has where they lie, n_k steps? */
+bool operand_lies_in_steps(const Operand *x, int n_k);
+
 /* The panel of `width` lanes, n_lanes of which exist, for n_k steps. */
 void pack_panel(const Operand *x, int lane, int n_lanes, int k, int n_k,
                 int width, float *panel);

@@ -26,10 +26,11 @@ SIMD_INLINE void add_step(int mr, int nv, int spread, const float *a,
  * same reason this file is compiled with LLVM's scheduler keeping the order of
  * the source. */
 SIMD_INLINE void run_tile(int mr, int nv, int spread, int k, const float *a,
-                          const float *b, size_t b_step, const float *from,
-                          size_t ld_from, float *c, size_t ldc) {
+                          size_t a_step, const float *b, size_t b_step,
+                          const float *from, size_t ld_from, float *c,
+                          size_t ldc) {
     f32x4 acc[TILE_ROWS_MAX][VECTORS_MAX];
-    const float *const end = a + (size_t)k * (size_t)(mr * spread);
+    const float *const end = a + (size_t)k * a_step;
     for (int r = 0; r < mr; r++) {
         const float *row = from + (size_t)r * ld_from;
         ONE_ADDRESS(row);
@@ -37,12 +38,12 @@ SIMD_INLINE void run_tile(int mr, int nv, int spread, int k, const float *a,
     }
     for (;;) {
         add_step(mr, nv, spread, a, b, acc);
-        a += mr * spread;
+        a += a_step;
         b += b_step;
         if (a == end) break;
         if (spread == 1) continue; /* V8 would not join vectors any more */
         add_step(mr, nv, spread, a, b, acc);
-        a += mr * spread;
+        a += a_step;
         b += b_step;
         if (a == end) break;
     }
@@ -60,7 +61,7 @@ SIMD_INLINE void run_tiles(const TileRun *run, int mr, int nv, int spread) {
     const float *b = run->b;
     float *c = run->c;
     for (int i = 0; i < run->count; i++, b += run->b_next, c += 4 * nv)
-        run_tile(mr, nv, spread, run->k, run->a, b, run->b_step,
+        run_tile(mr, nv, spread, run->k, run->a, run->a_step, b, run->b_step,
                  run->from_c ? c : zeros, run->from_c ? run->ldc : 0, c,
                  run->ldc);
 }

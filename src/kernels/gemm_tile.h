@@ -3,8 +3,9 @@
  * A tile of C, mr rows of nr columns, stays in registers while its chains run
  * over k steps. Its operands are panels:
  *
- *     A    a[p·mr·spread + row·spread + copy]     packed; each element lies
- *                                                 `spread` times side by side
+ *     A    a[p·a_step + row·spread + copy]        packed; each element lies
+ *                                                 `spread` times side by side;
+ *                                                 or read in place (spread 1)
  *     B    b[p·b_step + column]                   packed, or read in place
  *
  * spread = 4 for vectors of four: a multiplier is then a plain load. A load
@@ -28,6 +29,7 @@ typedef struct TileRun {
     int k;          /* steps, >= 1 */
     int count;      /* tiles */
     const float *a; /* [k, mr, spread] */
+    size_t a_step;  /* floats from step to step */
     const float *b; /* [k, nr] of the first tile */
     size_t b_step;  /* floats from step to step, */
     size_t b_next;  /* and from tile to tile */

@@ -276,6 +276,22 @@ SIMD_INLINE void f32x4_store_spread(float *p, size_t stride, f32x4 a) {
 #endif
 }
 
+/* Lane i of a and of b side by side at p + i·stride. */
+SIMD_INLINE void f32x4_store_pairs(float *p, size_t stride, f32x4 a, f32x4 b) {
+#ifdef __wasm_simd128__
+    const v128_t low =
+        wasm_i32x4_shuffle((v128_t)a, (v128_t)b, 0, 4, 1, 5);
+    const v128_t high =
+        wasm_i32x4_shuffle((v128_t)a, (v128_t)b, 2, 6, 3, 7);
+    wasm_v128_store64_lane(p, low, 0);
+    wasm_v128_store64_lane(p + stride, low, 1);
+    wasm_v128_store64_lane(p + 2 * stride, high, 0);
+    wasm_v128_store64_lane(p + 3 * stride, high, 1);
+#else
+    for (int i = 0; i < 4; i++, p += stride) p[0] = a[i], p[1] = b[i];
+#endif
+}
+
 /* ---- across lanes ------------------------------------------------------ */
 
 /* (0 + 2) + (1 + 3): always this order. */
