@@ -42,7 +42,7 @@ set_source_files_properties(
 set_source_files_properties(
   src/base/image.c src/kernels/elementwise.c src/kernels/sparse.c
   src/kernels/sparse_images.c src/kernels/sparse_rows.c
-  PROPERTIES COMPILE_OPTIONS -Os)
+  PROPERTIES COMPILE_OPTIONS -Oz)
 if(threads)
   target_compile_options(soma_flags INTERFACE -pthread)
 endif()

@@ -10,7 +10,7 @@ _Static_assert(BAND_PIXELS % PIXELS_AT_ONCE == 0, "bands are whole");
 /* The elements of one band to `to`. Every pixel that is looked at is written,
  * and the next one over it where there was no ink: so one more place than
  * there are elements. Returns how many. */
-static size_t list_band(const uint8_t pixels[BAND_PIXELS], uint16_t *to) {
+static size_t list_ink(const uint8_t pixels[BAND_PIXELS], uint16_t *to) {
     size_t count = 0;
     for (unsigned i = 0; i < BAND_PIXELS; i += PIXELS_AT_ONCE) {
         uint32_t some;
@@ -28,7 +28,7 @@ void image_write(Image *image, const uint8_t pixels[IMAGE_PIXELS]) {
     uint16_t elements[IMAGE_PIXELS + 1];
     size_t count = 0;
     for (int b = 0; b < IMAGE_BANDS; b++) {
-        count += list_band(pixels + b * BAND_PIXELS, elements + count);
+        count += list_ink(pixels + b * BAND_PIXELS, elements + count);
         image->end[b] = (uint16_t)count;
     }
     image->is_list = count <= IMAGE_INK_MAX;
@@ -55,6 +55,6 @@ void image_read(const Image *image, uint8_t pixels[IMAGE_PIXELS]) {
 const uint16_t *image_band(const Image *image, int band,
                            uint16_t room[BAND_ROOM]) {
     if (image->is_list) return image->as.ink + image_band_begin(image, band);
-    list_band(image->as.pixels + band * BAND_PIXELS, room);
+    list_ink(image->as.pixels + band * BAND_PIXELS, room);
     return room;
 }

@@ -41,8 +41,7 @@ typedef struct SparseList {
     float *value;
 } SparseList;
 
-/* by_input of images, as one thread has made it: sample within its block | ink
- * << 8. */
+/* by_input of images, for all threads: sample within its block | ink << 8. */
 typedef struct SparseInk {
     uint32_t *start, *end; /* [rows] */
     uint16_t *element;
@@ -88,10 +87,10 @@ typedef struct SparseBatch {
     size_t n_entries;  /* its non-zero elements */
     int n_groups;      /* blocks of its samples */
     int n_parts;       /* of its samples */
-    int n_copies;      /* of by_input; 0: not built */
+    int n_copies;      /* of by_input, or its ink: 0 where not built */
     int n_by_sample, n_by_input; /* threads with a list of their own */
     SparsePart part[POOL_THREADS_MAX];
-    SparseInk ink[POOL_THREADS_MAX];        /* of images; g·I + i as below */
+    SparseInk ink;                          /* of images; g·I + i as below */
     SparseList by_sample[POOL_THREADS_MAX]; /* row b·N + n: the inputs of block
                                              * b of sample n */
     SparseList by_input[POOL_THREADS_MAX]; /* row g·I + i: the samples of block

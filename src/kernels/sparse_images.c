@@ -1,10 +1,11 @@
 /* Lists of images, which are kept as lists of their ink (base/image.h).
  *
  * Method. by_sample is what the images hold already, and each thread only turns
- * it into indices and values of its own. For by_input the elements of all
- * samples are counted by input, so that everything has its place, and then
+ * it into indices and values of its own. For by_input the elements of a band of
+ * all samples are counted by input, so that everything has its place, and then
  * distributed, sample after sample; the result, still ink, is turned into
- * indices and values in the same way.
+ * indices and values in the same way. How much ink each band of an image has is
+ * known, so bands need not wait for each other.
  */
 #include <string.h>
 
@@ -12,17 +13,14 @@
 
 void sparse_bind_ink(SparseBatch *batch, Arena *arena) {
     assert(batch->n_inputs == IMAGE_PIXELS);
+    if (batch->lists != SPARSE_BOTH) return;
+    SparseInk *const ink = &batch->ink;
     const size_t n_groups =
         size_div_up((size_t)batch->max_samples, SPARSE_GROUP);
-    for (int i = 0; i < batch->max_threads && batch->lists == SPARSE_BOTH;
-         i++) {
-        SparseInk *const ink = &batch->ink[i];
-        ink->start =
-            arena_alloc(arena, n_groups * IMAGE_PIXELS + 1, sizeof(uint32_t));
-        if (ink->start != NULL) ink->end = ink->start + 1;
-        ink->element =
-            arena_alloc(arena, sparse_capacity(batch), sizeof(uint16_t));
-    }
+    ink->start =
+        arena_alloc(arena, n_groups * IMAGE_PIXELS + 1, sizeof(uint32_t));
+    if (ink->start != NULL) ink->end = ink->start + 1;
+    ink->element = arena_alloc(arena, sparse_capacity(batch), sizeof(uint16_t));
 }
 
 void sparse_batch_bind_twin(SparseBatch *twin, Arena *arena,
@@ -83,36 +81,37 @@ static void distribute_band(const Image *const *images, int n_samples, int band,
     }
 }
 
-/* A block of samples, its elements from place `at` on. An input ends where the
- * next one starts: end[i] counts, then is the place where it begins, and is
- * moved to where it ends. Returns the next place. */
-static uint32_t list_group(const Image *const *images, int n_samples,
-                           uint32_t at, uint32_t *end, uint16_t *to) {
-    memset(end, 0, IMAGE_PIXELS * sizeof *end);
-    for (int b = 0; b < IMAGE_BANDS; b++, end += BAND_PIXELS) {
-        count_band(images, n_samples, b, end);
-        for (int i = 0; i < BAND_PIXELS; i++) {
-            const uint32_t count = end[i];
-            end[i] = at;
-            at += count;
-        }
-        distribute_band(images, n_samples, b, end, to);
-    }
-    return at;
+/* How many elements of the batch are in groups before g, or in group g but in
+ * bands before `band`. */
+static uint32_t place_of_band(const Source *source, int g, int band) {
+    const int first = g * SPARSE_GROUP;
+    const int end = int_min(first + SPARSE_GROUP, source->batch->n_samples);
+    size_t place = 0;
+    for (int n = 0; n < first; n++) place += image_ink(source->images[n]);
+    for (int n = first; n < end; n++)
+        place += image_band_begin(source->images[n], band);
+    return (uint32_t)place;
 }
 
-static void list_ink(const SparseBatch *batch, const Image *const *images,
-                     int copy) {
-    const SparseInk *const ink = &batch->ink[copy];
-    uint32_t at = 0;
-    ink->start[0] = 0;
-    fetch_images(images, batch->n_samples);
-    for (int g = 0; g < batch->n_groups; g++) {
-        const int first = g * SPARSE_GROUP;
-        at = list_group(images + first,
-                        int_min(SPARSE_GROUP, batch->n_samples - first), at,
-                        ink->end + (size_t)g * IMAGE_PIXELS, ink->element);
+/* A band of a group of samples. An input ends where the next one starts: end[i]
+ * counts, then is the place where it begins, and is moved to where it ends. */
+static void list_band(void *context, int task) {
+    const Source *const source = context;
+    const int g = task / IMAGE_BANDS, band = task % IMAGE_BANDS;
+    const int first = g * SPARSE_GROUP;
+    const int n = int_min(SPARSE_GROUP, source->batch->n_samples - first);
+    const Image *const *const images = source->images + first;
+    const SparseInk *const ink = &source->batch->ink;
+    uint32_t *const end = ink->end + (size_t)task * BAND_PIXELS;
+    uint32_t place = place_of_band(source, g, band);
+    memset(end, 0, BAND_PIXELS * sizeof *end);
+    count_band(images, n, band, end);
+    for (int i = 0; i < BAND_PIXELS; i++) {
+        const uint32_t count = end[i];
+        end[i] = place;
+        place += count;
     }
+    distribute_band(images, n, band, end, ink->element);
 }
 
 /* ==== Indices and values ================================================ */
@@ -144,8 +143,7 @@ static void spread_by_sample(const Source *source, int thread) {
 
 static void spread_by_input(const Source *source, int thread) {
     const SparseBatch *const batch = source->batch;
-    const SparseInk *const ink =
-        &batch->ink[int_min(thread, batch->n_copies - 1)];
+    const SparseInk *const ink = &batch->ink;
     const SparseList *const list = &batch->by_input[thread];
     for (int g = 0; g < batch->n_groups; g++) {
         const uint32_t begin = ink->start[g * IMAGE_PIXELS];
@@ -162,12 +160,6 @@ static void spread_task(void *context, int thread) {
     fetch_images(source->images, source->batch->n_samples);
     spread_by_sample(source, thread);
     if (source->batch->n_copies > 0) spread_by_input(source, thread);
-}
-
-static void list_task(void *context, int thread) {
-    const Source *const source = context;
-    list_ink(source->batch, source->images, thread);
-    spread_task(context, thread);
 }
 
 /* ==== Both ============================================================== */
@@ -188,43 +180,48 @@ static bool open_batch(SparseBatch *batch, SparseLists lists,
     return batch->n_entries <= sparse_room(batch, n_samples);
 }
 
-bool sparse_list_images(SparseBatch *batch, const Image *const *images,
-                        int n_samples) {
-    if (!open_batch(batch, SPARSE_BOTH, images, n_samples)) return false;
+/* All bands of all groups; `pool` NULL: by the calling thread. */
+static void list_bands(Pool *pool, Source *source) {
+    SparseBatch *const batch = source->batch;
+    const int n_tasks = batch->n_groups * IMAGE_BANDS;
     batch->n_copies = 1;
-    list_ink(batch, images, 0);
-    return true;
+    batch->ink.start[0] = 0;
+    if (pool != NULL) {
+        pool_run(pool, n_tasks, list_band, source);
+        return;
+    }
+    fetch_images(source->images, batch->n_samples);
+    for (int i = 0; i < n_tasks; i++) list_band(source, i);
 }
 
-/* Every thread works out lists of its own; `task` says from what. */
-static void run_lists(Pool *pool, Source *source, int n_threads,
-                      PoolTask *task) {
-    SparseBatch *const batch = source->batch;
-    batch->n_by_sample = n_threads;
-    batch->n_by_input = batch->n_copies > 0 ? n_threads : 0;
-    for (int i = 0; i < batch->n_by_input; i++) {
-        const SparseInk *const ink =
-            &batch->ink[int_min(i, batch->n_copies - 1)];
-        batch->by_input[i].start = ink->start;
-        batch->by_input[i].end = ink->end;
-    }
-    sparse_run(pool, n_threads, task, source);
+bool sparse_list_images(SparseBatch *batch, const Image *const *images,
+                        int n_samples) {
+    Source source = {.batch = batch, .images = images};
+    if (!open_batch(batch, SPARSE_BOTH, images, n_samples)) return false;
+    list_bands(NULL, &source);
+    return true;
 }
 
 void sparse_spread(Pool *pool, SparseBatch *batch, const Image *const *images,
                    float scale) {
     Source source = {.batch = batch, .images = images, .scale = scale};
-    run_lists(pool, &source, sparse_threads(batch, pool), spread_task);
+    const int n_threads = sparse_threads(batch, pool);
+    batch->n_by_sample = n_threads;
+    batch->n_by_input = batch->n_copies > 0 ? n_threads : 0;
+    for (int i = 0; i < batch->n_by_input; i++) {
+        batch->by_input[i].start = batch->ink.start;
+        batch->by_input[i].end = batch->ink.end;
+    }
+    sparse_run(pool, n_threads, spread_task, &source);
 }
 
 bool sparse_from_images(Pool *pool, SparseBatch *batch, SparseLists lists,
                         const Image *const *images, int n_samples,
                         float scale) {
+    Source source = {.batch = batch, .images = images};
     if (!open_batch(batch, lists, images, n_samples)) return false;
-    const int n_threads = sparse_threads(batch, pool);
-    batch->n_copies = lists == SPARSE_BOTH ? n_threads : 0;
-    Source source = {.batch = batch, .images = images, .scale = scale};
-    run_lists(pool, &source, n_threads,
-              lists == SPARSE_BOTH ? list_task : spread_task);
+    if (lists == SPARSE_BOTH)
+        list_bands(sparse_threads(batch, pool) > 1 ? pool : NULL, &source);
+    sparse_spread(pool, batch, images, scale);
     return true;
 }

@@ -311,7 +311,7 @@ static void check_shape(int n_samples, int n_inputs, int n_outputs,
         Pool *const pool = pool_create(n_threads);
         assert_non_null(pool);
         assert_true(build(pool, &t, SPARSE_BOTH));
-        assert_int_equal(t.batch.n_copies, n_samples < 16 ? 1 : n_threads);
+        assert_int_equal(t.batch.n_by_input, n_samples < 16 ? 1 : n_threads);
         check_list(&t, false);
         check_list(&t, true);
         check_forward(pool, &t, &work, n_outputs, n_threads != 2);
