@@ -66,6 +66,12 @@ void elementwise_scale(size_t count, float factor, float *y) {
     map1(count, y, factor, y, times);
 }
 
+void elementwise_scale_columns(int n_rows, size_t n, float factor,
+                               const float *x, size_t stride, float *y) {
+    for (int row = 0; row < n_rows; row++, x += stride, y += n)
+        map1(n, x, factor, y, times);
+}
+
 SIMD_INLINE f32x4 sum_of(f32x4 a, f32x4 b, f32x4 unused) {
     (void)unused;
     return a + b;

@@ -24,6 +24,10 @@ void elementwise_from_bytes(size_t count, const uint8_t *bytes, float scale,
 /* y[i] *= factor */
 void elementwise_scale(size_t count, float factor, float *y);
 
+/* y[n_rows,n] = factor · the first n columns of x[n_rows,stride] */
+void elementwise_scale_columns(int n_rows, size_t n, float factor,
+                               const float *x, size_t stride, float *y);
+
 /* y[i] += x[i] */
 void elementwise_add(size_t count, const float *x, float *y);
 

@@ -278,17 +278,15 @@ static void gradient_panel(const SparseJob *job, const SparseList *list,
 static void gradient_task(void *context, int task) {
     const SparseJob *const job = context;
     const SparseArea area = task_area(job, task);
-    const int n_samples = job->batch->n_samples;
-    const Matrix dy = matrix_rows(job->dy, (size_t)job->n_outputs);
-    float *const panel =
-        job->work->space + (size_t)task * (size_t)n_samples * PANEL;
+    float *const panel = job->work->space +
+                         (size_t)task * (size_t)job->batch->n_samples * PANEL;
     for (int column = area.left; column < area.right; column += PANEL) {
-        const int n = int_min(PANEL, area.right - column);
-        gemm_pack_columns(&dy, column, n, n_samples, panel);
-        if (job->factor != 1)
-            elementwise_scale((size_t)(n * n_samples), job->factor, panel);
+        const size_t n = (size_t)int_min(PANEL, area.right - column);
+        elementwise_scale_columns(job->batch->n_samples, n, job->factor,
+                                  job->dy + column, (size_t)job->n_outputs,
+                                  panel);
         gradient_panel(job, task_list(job, task), area.first, area.end, column,
-                       (size_t)n, panel);
+                       n, panel);
     }
 }
 

@@ -82,6 +82,22 @@ static void bytes_become_scaled_floats(void **state) {
     }
 }
 
+static void some_columns_are_scaled(void **state) {
+    (void)state;
+    enum { ROWS = 5 };
+    for (size_t n = 0; n <= LENGTH_MAX; n++)
+        for (size_t stride = n; stride <= n + 3; stride += 3) {
+            float *const x = reference_floats(ROWS * stride);
+            reference_fill_random(ROWS * stride, 6, x);
+            Pair t = make_pair(ROWS * n);
+            for (size_t i = 0; i < ROWS * n; i++)
+                t.expected[i] = -0.3f * x[i / n * stride + i % n];
+            elementwise_scale_columns(ROWS, n, -0.3f, x, stride, t.y);
+            check_pair(&t);
+            free(x);
+        }
+}
+
 static void rows_take_the_bias_and_columns_sum_in_row_order(void **state) {
     (void)state;
     enum { ROWS = 7 };
@@ -295,6 +311,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(simple_passes_are_their_formulas),
         cmocka_unit_test(bytes_become_scaled_floats),
+        cmocka_unit_test(some_columns_are_scaled),
         cmocka_unit_test(rows_take_the_bias_and_columns_sum_in_row_order),
         cmocka_unit_test(sum_of_squares_is_within_1e_5),
         cmocka_unit_test(extremes_and_broken_numbers_are_found_anywhere),
