@@ -24,13 +24,20 @@ static size_t list_ink(const uint8_t pixels[BAND_PIXELS], uint16_t *to) {
     return count;
 }
 
-void image_write(Image *image, const uint8_t pixels[IMAGE_PIXELS]) {
-    uint16_t elements[IMAGE_PIXELS + 1];
+/* Those of all bands. */
+static void list_bands(const uint8_t pixels[IMAGE_PIXELS],
+                       uint16_t to[IMAGE_ROOM], uint16_t end[IMAGE_BANDS]) {
     size_t count = 0;
     for (int b = 0; b < IMAGE_BANDS; b++) {
-        count += list_ink(pixels + b * BAND_PIXELS, elements + count);
-        image->end[b] = (uint16_t)count;
+        count += list_ink(pixels + b * BAND_PIXELS, to + count);
+        end[b] = (uint16_t)count;
     }
+}
+
+void image_write(Image *image, const uint8_t pixels[IMAGE_PIXELS]) {
+    uint16_t elements[IMAGE_ROOM];
+    list_bands(pixels, elements, image->end);
+    const size_t count = image_ink(image);
     image->is_list = count <= IMAGE_INK_MAX;
     if (image->is_list)
         memcpy(image->as.ink, elements, count * sizeof *elements);
@@ -50,6 +57,13 @@ void image_read(const Image *image, uint8_t pixels[IMAGE_PIXELS]) {
             pixels[b * BAND_PIXELS + (int)(element & 0xff)] =
                 (uint8_t)(element >> 8);
         }
+}
+
+const uint16_t *image_elements(const Image *image, uint16_t room[IMAGE_ROOM]) {
+    if (image->is_list) return image->as.ink;
+    uint16_t end[IMAGE_BANDS];
+    list_bands(image->as.pixels, room, end);
+    return room;
 }
 
 const uint16_t *image_band(const Image *image, int band,

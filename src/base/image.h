@@ -16,10 +16,11 @@
 enum { IMAGE_BANDS = 4, BAND_PIXELS = IMAGE_PIXELS / IMAGE_BANDS };
 
 /* Elements may be read eight at a time from any of them on. The longest list
- * that fits so where otherwise the pixels are, and room for any band. */
+ * that fits so where otherwise the pixels are, and room for any. */
 enum {
     IMAGE_READ = 8,
     IMAGE_INK_MAX = IMAGE_PIXELS / 2 - IMAGE_READ,
+    IMAGE_ROOM = IMAGE_PIXELS + IMAGE_READ,
     BAND_ROOM = BAND_PIXELS + IMAGE_READ
 };
 
@@ -56,7 +57,11 @@ static inline size_t image_band_begin(const Image *image, int band) {
     return band > 0 ? image->end[band - 1] : 0;
 }
 
-/* The elements of a band: where they are kept, or written into `room`. */
+/* The elements of all bands, one after the other: where they are kept, or
+ * written into `room`. */
+const uint16_t *image_elements(const Image *image, uint16_t room[IMAGE_ROOM]);
+
+/* The elements of a band, in the same way. */
 const uint16_t *image_band(const Image *image, int band,
                            uint16_t room[BAND_ROOM]);
 

@@ -32,6 +32,7 @@
 typedef float f32x4 __attribute__((vector_size(16)));
 typedef int32_t i32x4 __attribute__((vector_size(16)));
 typedef uint16_t u16x8 __attribute__((vector_size(16)));
+typedef int16_t i16x8 __attribute__((vector_size(16)));
 
 /* Inline even where the caller is large: the tiles depend on it. */
 #define SIMD_INLINE static inline __attribute__((always_inline))
@@ -81,6 +82,11 @@ SIMD_INLINE i32x4 i32x4_load(const void *p) {
     i32x4 v;
     memcpy(&v, p, sizeof v);
     return v;
+}
+
+SIMD_INLINE i16x8 i16x8_splat(int x) {
+    const int16_t s = (int16_t)x;
+    return (i16x8){s, s, s, s, s, s, s, s};
 }
 
 SIMD_INLINE u16x8 u16x8_splat(uint16_t x) {

@@ -120,17 +120,16 @@ static void list_band(void *context, int task) {
 static size_t spread_image(const SparseBatch *batch, const Image *image, int n,
                            size_t at, float scale, const SparseList *list) {
     const int bands = batch->block_inputs / BAND_PIXELS;
-    uint16_t room[BAND_ROOM];
-    for (int b = 0; b < IMAGE_BANDS; b++) {
-        const uint16_t *const elements = image_band(image, b, room);
-        const size_t count = band_count(image, b);
-        const int row = b / bands * batch->n_samples + n;
-        if (b % bands == 0) list->start[row] = (uint32_t)at;
-        sparse_write_ink(elements, count, (size_t)b * BAND_PIXELS, scale,
-                         (SparsePlace){list->index + at, list->value + at});
-        list->end[row] = (uint32_t)(at += count);
+    uint16_t room[IMAGE_ROOM];
+    sparse_write_image(image_elements(image, room), image->end, scale,
+                       (SparsePlace){list->index + at, list->value + at});
+    for (int b = 0; b < batch->n_blocks; b++) {
+        const int row = b * batch->n_samples + n;
+        const int last = int_min((b + 1) * bands, IMAGE_BANDS) - 1;
+        list->start[row] = (uint32_t)(at + image_band_begin(image, b * bands));
+        list->end[row] = (uint32_t)(at + image->end[last]);
     }
-    return at;
+    return at + image_ink(image);
 }
 
 static void spread_by_sample(const Source *source, int thread) {

@@ -46,16 +46,36 @@ SparsePlace sparse_write_floats(const float *x, size_t i, size_t end,
     return to;
 }
 
+/* Eight elements at place i of a list. */
+SIMD_INLINE void write_ink(SparsePlace to, size_t i, u16x8 elements,
+                           u16x8 first, f32x4 scale) {
+    f32x4 ink[2];
+    f32x4_from_u16x8(elements >> 8, ink);
+    u16x8_store(to.index + i, (elements & 0xff) + first);
+    f32x4_store(to.value + i, ink[0] * scale);
+    f32x4_store(to.value + i + 4, ink[1] * scale);
+}
+
 void sparse_write_ink(const uint16_t *elements, size_t count, size_t first,
                       float scale, SparsePlace to) {
     const u16x8 base = u16x8_splat((uint16_t)first);
     const f32x4 factor = f32x4_splat(scale);
-    for (size_t i = 0; i < count; i += 8) {
-        const u16x8 eight = u16x8_load(elements + i);
-        f32x4 ink[2];
-        f32x4_from_u16x8(eight >> 8, ink);
-        u16x8_store(to.index + i, (eight & 0xff) + base);
-        f32x4_store(to.value + i, ink[0] * factor);
-        f32x4_store(to.value + i + 4, ink[1] * factor);
+    for (size_t i = 0; i < count; i += 8)
+        write_ink(to, i, u16x8_load(elements + i), base, factor);
+}
+
+/* In one loop, whose length surprises the core once an image, not once a band:
+ * a band begins for those lanes that stand behind its last element before. */
+void sparse_write_image(const uint16_t *elements,
+                        const uint16_t end[IMAGE_BANDS], float scale,
+                        SparsePlace to) {
+    const f32x4 factor = f32x4_splat(scale);
+    const i16x8 one = i16x8_splat(end[0]), two = i16x8_splat(end[1]),
+                three = i16x8_splat(end[2]), band = i16x8_splat(BAND_PIXELS);
+    i16x8 lane = {1, 2, 3, 4, 5, 6, 7, 8};
+    for (size_t i = 0; i < end[IMAGE_BANDS - 1]; i += 8, lane += 8) {
+        const i16x8 first = ((lane > one) & band) + ((lane > two) & band) +
+                            ((lane > three) & band);
+        write_ink(to, i, u16x8_load(elements + i), (u16x8)first, factor);
     }
 }

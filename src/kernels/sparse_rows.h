@@ -33,6 +33,12 @@ void sparse_count_inputs(const float *x, size_t n, uint32_t *counts);
 SparsePlace sparse_write_floats(const float *x, size_t i, size_t end,
                                 SparsePlace to);
 
+/* Write the elements of an image, read eight at a time, as (pixel, ink ·
+ * scale). */
+void sparse_write_image(const uint16_t *elements,
+                        const uint16_t end[IMAGE_BANDS], float scale,
+                        SparsePlace to);
+
 /* Write `count` elements (place | ink << 8), read eight at a time, as (first +
  * place, ink · scale). */
 void sparse_write_ink(const uint16_t *elements, size_t count, size_t first,
