@@ -36,13 +36,14 @@ set_source_files_properties(${cold_sources} PROPERTIES COMPILE_OPTIONS -Oz)
 # with tests/bench/compare.mjs. A loop inside one that is to become vectors must be
 # written out (src/data/augment.c).
 set_source_files_properties(
-  src/base/random.c src/data/augment.c src/kernels/gemm.c src/kernels/vmath.c
+  src/base/random.c src/data/augment.c src/kernels/vmath.c
   src/nn/activation.c src/nn/dropout.c src/nn/norm.c
   PROPERTIES COMPILE_OPTIONS -fno-unroll-loops)
 set_source_files_properties(
   src/base/image.c src/kernels/elementwise.c src/kernels/sparse.c
   src/kernels/sparse_images.c src/kernels/sparse_rows.c
   PROPERTIES COMPILE_OPTIONS -Oz)
+set_source_files_properties(src/kernels/gemm.c PROPERTIES COMPILE_OPTIONS -Os)
 if(threads)
   target_compile_options(soma_flags INTERFACE -pthread)
 endif()
