@@ -24,8 +24,8 @@ static size_t list_ink(const uint8_t pixels[BAND_PIXELS], uint16_t *to) {
     return count;
 }
 
-/* Those of all bands. */
-static void list_bands(const uint8_t pixels[IMAGE_PIXELS],
+/* Those of all bands, and where each ends. */
+static void list_image(const uint8_t pixels[IMAGE_PIXELS],
                        uint16_t to[IMAGE_ROOM], uint16_t end[IMAGE_BANDS]) {
     size_t count = 0;
     for (int b = 0; b < IMAGE_BANDS; b++) {
@@ -36,7 +36,7 @@ static void list_bands(const uint8_t pixels[IMAGE_PIXELS],
 
 void image_write(Image *image, const uint8_t pixels[IMAGE_PIXELS]) {
     uint16_t elements[IMAGE_ROOM];
-    list_bands(pixels, elements, image->end);
+    list_image(pixels, elements, image->end);
     const size_t count = image_ink(image);
     image->is_list = count <= IMAGE_INK_MAX;
     if (image->is_list)
@@ -62,7 +62,7 @@ void image_read(const Image *image, uint8_t pixels[IMAGE_PIXELS]) {
 const uint16_t *image_elements(const Image *image, uint16_t room[IMAGE_ROOM]) {
     if (image->is_list) return image->as.ink;
     uint16_t end[IMAGE_BANDS];
-    list_bands(image->as.pixels, room, end);
+    list_image(image->as.pixels, room, end);
     return room;
 }
 

@@ -65,7 +65,7 @@ typedef struct AugmentField {
     float y[IMAGE_SIDE][IMAGE_SIDE];
 } AugmentField;
 
-/* Lay out an augmenter in `arena`: 0.8 MB when it is active, else nothing.
+/* Lay out an augmenter in `arena`: 0.9 MB when it is active, else nothing.
  * Settings must be within their ranges. */
 void augmenter_bind(Augmenter *augmenter, Arena *arena,
                     const AugmentSettings *settings, uint32_t seed);

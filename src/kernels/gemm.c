@@ -2,7 +2,7 @@
  *
  *     for each block of k            the chain goes on from the value in C
  *       for each block of columns    B packed, where it does not lie ready
- *         for each row of tiles      A packed: it is in L1
+ *         for each row of tiles      A in L1: packed, or where it lies
  *           run_row                  tiles of mr x nr, one beside the other
  *
  * so that a panel of A is used as soon as it is written, while the strips of B

@@ -242,17 +242,16 @@ bool sparse_from_floats(Pool *pool, SparseBatch *batch, SparseLists lists,
     assert(lists == SPARSE_BY_SAMPLE || batch->lists == SPARSE_BOTH);
     batch->n_samples = n_samples;
     batch->n_groups = 1;
-    batch->n_copies = 0;
     batch->n_by_sample = 1;
+    batch->n_by_input = 0;
     const int n_threads = sparse_threads(batch, pool);
     cut_parts(batch, n_threads);
     sparse_run(pool, n_threads, list_part, &source);
     const bool fits = add_parts(batch);
     if (fits && lists == SPARSE_BOTH) {
-        batch->n_copies = n_threads;
+        batch->n_by_input = n_threads;
         sparse_run(pool, n_threads, list_by_input, &source);
     }
-    batch->n_by_input = batch->n_copies;
     return fits;
 }
 

@@ -16,8 +16,8 @@
  *
  * by_sample is cut into blocks of inputs, so that the rows of W that all
  * samples of one block use stay in the first-level cache: chains of the second
- * block go on from what the first one gave. by_input is cut into blocks of
- * samples, where they come from images: within one a byte numbers them.
+ * block go on from what the first one gave. by_input of images is cut into
+ * groups of samples in the same way: within one a byte numbers them.
  *
  * What lists are made from: images, which are lists already (base/image.h), or
  * the floats that a layer has put out.
@@ -41,7 +41,7 @@ typedef struct SparseList {
     float *value;
 } SparseList;
 
-/* by_input of images, for all threads: sample within its block | ink << 8. */
+/* by_input of images, for all threads: sample within its group | ink << 8. */
 typedef struct SparseInk {
     uint32_t *start, *end; /* [rows] */
     uint16_t *element;
@@ -85,15 +85,15 @@ typedef struct SparseBatch {
     int block_inputs;  /* inputs of a block; the last one has the rest */
     int n_samples;     /* N of the batch at hand */
     size_t n_entries;  /* its non-zero elements */
-    int n_groups;      /* blocks of its samples */
+    int n_groups;      /* of its samples */
     int n_parts;       /* of its samples */
-    int n_copies;      /* of by_input, or its ink: 0 where not built */
+    bool has_ink;      /* by_input can be spread; of images */
     int n_by_sample, n_by_input; /* threads with a list of their own */
     SparsePart part[POOL_THREADS_MAX];
     SparseInk ink;                          /* of images; g·I + i as below */
     SparseList by_sample[POOL_THREADS_MAX]; /* row b·N + n: the inputs of block
                                              * b of sample n */
-    SparseList by_input[POOL_THREADS_MAX]; /* row g·I + i: the samples of block
+    SparseList by_input[POOL_THREADS_MAX]; /* row g·I + i: the samples of group
                                             * g of input i; when asked for */
 } SparseBatch;
 

@@ -158,7 +158,7 @@ static void spread_task(void *context, int thread) {
     const Source *const source = context;
     fetch_images(source->images, source->batch->n_samples);
     spread_by_sample(source, thread);
-    if (source->batch->n_copies > 0) spread_by_input(source, thread);
+    if (source->batch->has_ink) spread_by_input(source, thread);
 }
 
 /* ==== Both ============================================================== */
@@ -172,7 +172,7 @@ static bool open_batch(SparseBatch *batch, SparseLists lists,
     (void)lists;
     batch->n_samples = n_samples;
     batch->n_groups = int_max((n_samples + SPARSE_GROUP - 1) / SPARSE_GROUP, 1);
-    batch->n_copies = 0;
+    batch->has_ink = false;
     batch->n_entries = 0;
     for (int n = 0; n < n_samples; n++)
         batch->n_entries += image_ink(images[n]);
@@ -183,7 +183,7 @@ static bool open_batch(SparseBatch *batch, SparseLists lists,
 static void list_bands(Pool *pool, Source *source) {
     SparseBatch *const batch = source->batch;
     const int n_tasks = batch->n_groups * IMAGE_BANDS;
-    batch->n_copies = 1;
+    batch->has_ink = true;
     batch->ink.start[0] = 0;
     if (pool != NULL) {
         pool_run(pool, n_tasks, list_band, source);
@@ -206,7 +206,7 @@ void sparse_spread(Pool *pool, SparseBatch *batch, const Image *const *images,
     Source source = {.batch = batch, .images = images, .scale = scale};
     const int n_threads = sparse_threads(batch, pool);
     batch->n_by_sample = n_threads;
-    batch->n_by_input = batch->n_copies > 0 ? n_threads : 0;
+    batch->n_by_input = batch->has_ink ? n_threads : 0;
     for (int i = 0; i < batch->n_by_input; i++) {
         batch->by_input[i].start = batch->ink.start;
         batch->by_input[i].end = batch->ink.end;

@@ -278,8 +278,8 @@ static void gradient_panel(const SparseJob *job, const SparseList *list,
 static void gradient_task(void *context, int task) {
     const SparseJob *const job = context;
     const SparseArea area = task_area(job, task);
-    float *const panel = job->work->space +
-                         (size_t)task * (size_t)job->batch->n_samples * PANEL;
+    float *const panel =
+        job->work->space + (size_t)task * (size_t)job->batch->n_samples * PANEL;
     for (int column = area.left; column < area.right; column += PANEL) {
         const size_t n = (size_t)int_min(PANEL, area.right - column);
         elementwise_scale_columns(job->batch->n_samples, n, job->factor,

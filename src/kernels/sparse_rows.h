@@ -13,7 +13,7 @@
 
 enum { SPARSE_OVERRUN = 8 };
 
-/* Samples of a block of by_input, which a byte can number. */
+/* Samples of a group of by_input, which a byte can number. */
 enum { SPARSE_GROUP = 256 };
 
 /* Where the next element of a list goes. */

@@ -65,6 +65,7 @@ static void fill_sample(Images *t, int n) {
                            t->dense + (size_t)n * count);
 }
 
+/* Every seventh sample has so much ink that it is kept as its pixels. */
 static Images make_images(int n_samples, int n_inputs, int percent) {
     Images t = {.n_samples = n_samples,
                 .n_inputs = n_inputs,
@@ -78,7 +79,7 @@ static Images make_images(int n_samples, int n_inputs, int percent) {
     for (int n = 0; n < n_samples; n++) {
         t.pixels[n] = malloc(count);
         t.images[n] = &t.image[n];
-        draw(count, percent, (uint32_t)n + 1, t.pixels[n]);
+        draw(count, n % 7 == 6 ? 80 : percent, (uint32_t)n + 1, t.pixels[n]);
         fill_sample(&t, n);
     }
     bind(&t.batch, &t.arena, &t, t.from, SPARSE_BOTH, THREADS_MAX);
