@@ -54,7 +54,7 @@ typedef struct Augmenter {
     int lattice;           /* rows and columns of the lattice */
     int first[IMAGE_SIDE]; /* first lattice row of pixel i */
     float weight[IMAGE_SIDE][AUGMENT_TAPS]; /* of that row and the next ones */
-    Image *scratch;                         /* [BATCHER_ROWS_MAX] */
+    Image *scratch;       /* [BATCHER_ROWS_MAX] */
     const Image **images; /* [BATCHER_ROWS_MAX] those of scratch */
 } Augmenter;
 
@@ -73,7 +73,7 @@ void augmenter_bind(Augmenter *augmenter, Arena *arena,
 /* Point the rows of a batch that batcher_next gave at distorted copies, which
  * hold until the next call; labels and numbers stay. The images are shared out
  * over the pool's threads. Inactive: the batch stays as it is.
- * Cost: about 7 microseconds an image with the elastic field, 4 without; 25 KB
+ * Cost: about 7 microseconds an image with the elastic field, 4 without; 27 KB
  * of stack on each thread. */
 void augmenter_apply(const Augmenter *augmenter, Pool *pool, Batch *batch);
 
