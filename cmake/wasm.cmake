@@ -41,9 +41,11 @@ set_source_files_properties(
   PROPERTIES COMPILE_OPTIONS -fno-unroll-loops)
 set_source_files_properties(
   src/base/image.c src/kernels/elementwise.c src/kernels/sparse.c
-  src/kernels/sparse_images.c src/kernels/sparse_rows.c
+  src/kernels/sparse_images.c
   PROPERTIES COMPILE_OPTIONS -Oz)
-set_source_files_properties(src/kernels/gemm.c PROPERTIES COMPILE_OPTIONS -Os)
+set_source_files_properties(
+  src/kernels/gemm.c src/kernels/sparse_rows.c
+  PROPERTIES COMPILE_OPTIONS -Os)
 if(threads)
   target_compile_options(soma_flags INTERFACE -pthread)
 endif()

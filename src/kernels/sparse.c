@@ -1,12 +1,10 @@
 /* Making the lists, from floats; from images, see sparse_images.c, and for the
  * products sparse_product.c.
  *
- * Method. Each thread takes a part of the samples. It counts first: the
- * non-zero elements of each sample and of each input, so that everything has
- * its place before anything is written, and without a branch that depends on
- * the data. Then it writes its samples into by_sample, which has a region for
- * every part. When all parts are there, each thread adds up their counts and
- * distributes all samples, in order, into a by_input of its own.
+ * Method. Every sample and every input has room for as many elements as it can
+ * have, so nothing need be counted before it is written, and what is written
+ * never depends on a branch that the data decide. Each thread writes a share
+ * of the samples into by_sample, and all of a by_input of its own.
  */
 #include "kernels/sparse.h"
 
@@ -16,6 +14,10 @@
 
 /* Fewer samples than this are listed by the caller alone. */
 enum { THREADS_FROM = 16 };
+
+/* Samples that tell how many zeros to expect. One rule for any number of
+ * threads: of a plain step lists and dense product give other bits. */
+enum { LOOKED_AT = 16 };
 
 /* Inputs of a block, more or less: of their rows in a panel, 128 bytes each,
  * those that a batch of digits uses take a first-level cache of 32 KB. */
@@ -28,10 +30,14 @@ size_t sparse_room(const SparseBatch *batch, int n_samples) {
     return (size_t)(elements * (double)batch->max_density);
 }
 
-/* An overrun for each part. */
+/* Of images an overrun for each thread; of floats one for each row, in both
+ * lists. */
 size_t sparse_capacity(const SparseBatch *batch) {
-    return sparse_room(batch, batch->max_samples) +
-           (size_t)batch->max_threads * SPARSE_OVERRUN;
+    if (batch->from == SPARSE_FROM_IMAGES)
+        return sparse_room(batch, batch->max_samples) +
+               (size_t)batch->max_threads * SPARSE_OVERRUN;
+    return ((size_t)batch->max_samples + SPARSE_OVERRUN) *
+           ((size_t)batch->n_inputs + SPARSE_OVERRUN);
 }
 
 /* As even blocks as can be, of whole bands of an image or whole vectors. */
@@ -60,16 +66,14 @@ static void bind_by_sample(SparseBatch *batch, Arena *arena, int thread) {
     bind_elements(list, arena, batch);
 }
 
-/* by_input's starts and ends are neighbours in one array: an input ends where
- * the next one starts. Those of images are with the ink. */
+/* Starts and ends of images are with the ink. */
 static void bind_by_input(SparseBatch *batch, Arena *arena, int thread) {
     const size_t n_inputs = (size_t)batch->n_inputs;
     SparseList *const list = &batch->by_input[thread];
     bind_elements(list, arena, batch);
     if (batch->from == SPARSE_FROM_IMAGES) return;
-    batch->part[thread].counts = arena_alloc(arena, n_inputs, sizeof(uint32_t));
-    list->start = arena_alloc(arena, n_inputs + 1, sizeof(uint32_t));
-    if (list->start != NULL) list->end = list->start + 1;
+    list->start = arena_alloc(arena, n_inputs, sizeof(uint32_t));
+    list->end = arena_alloc(arena, n_inputs, sizeof(uint32_t));
 }
 
 void sparse_batch_bind(SparseBatch *batch, Arena *arena, SparseFrom from,
@@ -109,7 +113,7 @@ void sparse_run(Pool *pool, int n_tasks, PoolTask *task, void *context) {
         pool_run(pool, n_tasks, task, context);
 }
 
-/* ==== Counting ========================================================== */
+/* ==== Lists of floats =================================================== */
 
 /* What is listed, and how. */
 typedef struct Source {
@@ -117,41 +121,31 @@ typedef struct Source {
     SparseLists lists;
     const float *rows;
     size_t stride;
+    int n_tasks;
+    size_t n_entries[POOL_THREADS_MAX]; /* found by each task */
 } Source;
 
 static const float *row_of(const Source *source, int n) {
     return source->rows + (size_t)n * source->stride;
 }
 
-/* Count sample n, and by input as well if both lists are wanted. */
-static uint32_t count_sample(const Source *source, SparsePart *part, int n) {
-    const size_t n_inputs = (size_t)source->batch->n_inputs;
-    if (source->lists == SPARSE_BOTH)
-        sparse_count_inputs(row_of(source, n), n_inputs, part->counts);
-    return sparse_count_floats(row_of(source, n), n_inputs);
+/* Is so little of the first samples zero that lists are not worth it? */
+static bool is_dense(const Source *source) {
+    const SparseBatch *const batch = source->batch;
+    const int n_looked_at = int_min(batch->n_samples, LOOKED_AT);
+    size_t n_entries = 0;
+    for (int n = 0; n < n_looked_at; n++)
+        n_entries +=
+            sparse_count_floats(row_of(source, n), (size_t)batch->n_inputs);
+    return n_entries > sparse_room(batch, n_looked_at);
 }
 
-/* Where everything of a part goes; in by_sample, from `at` on. */
-static void count_part(const Source *source, SparsePart *part, size_t at) {
-    const SparseList *const list = &source->batch->by_sample[0];
-    if (source->lists == SPARSE_BOTH)
-        memset(part->counts, 0,
-               (size_t)source->batch->n_inputs * sizeof(uint32_t));
-    part->n_entries = 0;
-    for (int n = part->first; n < part->end; n++) {
-        list->start[n] = (uint32_t)(at + part->n_entries);
-        part->n_entries += count_sample(source, part, n);
-    }
-}
-
-/* ==== Writing =========================================================== */
-
-/* Block by block, one after the other. */
-static void write_sample(const Source *source, int n) {
+/* Block by block, one after the other. Returns how many elements there are. */
+static size_t list_sample(const Source *source, int n) {
     const SparseBatch *const batch = source->batch;
     const SparseList *const list = &batch->by_sample[0];
-    const size_t at = list->start[n];
-    SparsePlace to = {list->index + at, list->value + at};
+    const size_t first = (size_t)n * ((size_t)batch->n_inputs + SPARSE_OVERRUN);
+    SparsePlace to = {list->index + first, list->value + first};
     for (int b = 0; b < batch->n_blocks; b++) {
         const int begin = b * batch->block_inputs;
         const int end = int_min(begin + batch->block_inputs, batch->n_inputs);
@@ -161,76 +155,22 @@ static void write_sample(const Source *source, int n) {
                                  to);
         list->end[row] = (uint32_t)(to.index - list->index);
     }
+    return (size_t)(to.index - list->index) - first;
 }
 
-/* The first place of part p. */
-static size_t begin_of_part(const SparseBatch *batch, int p) {
-    return sparse_room(batch, batch->part[p].first) +
-           (size_t)p * SPARSE_OVERRUN;
-}
-
-/* Everything that one thread does for its own samples. */
-static void list_part(void *context, int task) {
-    const Source *const source = context;
+/* Everything that one thread does: the task's share of the samples, and all of
+ * a by_input. */
+static void list_task(void *context, int task) {
+    Source *const source = context;
     const SparseBatch *const batch = source->batch;
-    SparsePart *const part = &source->batch->part[task];
-    count_part(source, part, begin_of_part(batch, task));
-    part->fits = part->n_entries <= sparse_room(batch, part->end - part->first);
-    for (int n = part->first; n < part->end && part->fits; n++)
-        write_sample(source, n);
-}
-
-/* ==== by_input ========================================================== */
-
-/* end[i] = the place where input i begins; placing moves it to where it ends.
- */
-static void open_inputs(const SparseBatch *batch, const SparseList *list) {
-    uint32_t sum = 0;
-    list->start[0] = 0;
-    for (int i = 0; i < batch->n_inputs; i++) {
-        list->end[i] = sum;
-        for (int p = 0; p < batch->n_parts; p++)
-            sum += batch->part[p].counts[i];
-    }
-}
-
-/* Distribute the elements of all samples over the inputs. */
-static void list_by_input(void *context, int task) {
-    const Source *const source = context;
-    const SparseBatch *const batch = source->batch;
-    const SparseList from = batch->by_sample[0], to = batch->by_input[task];
-    const uint32_t *const ends =
-        from.end + (batch->n_blocks - 1) * batch->n_samples;
-    open_inputs(batch, &to);
-    for (int n = 0; n < batch->n_samples; n++) {
-        const uint32_t end = ends[n];
-        for (uint32_t e = from.start[n]; e < end; e++) {
-            const uint32_t at = to.end[from.index[e]]++;
-            to.index[at] = (uint16_t)n;
-            to.value[at] = from.value[e];
-        }
-    }
-}
-
-/* ==== Both ============================================================== */
-
-static void cut_parts(SparseBatch *batch, int n_parts) {
-    batch->n_parts = n_parts;
-    for (int p = 0; p < n_parts; p++) {
-        batch->part[p].first = batch->n_samples * p / n_parts;
-        batch->part[p].end = batch->n_samples * (p + 1) / n_parts;
-    }
-}
-
-/* What the parts found together; false if one of them did not fit. */
-static bool add_parts(SparseBatch *batch) {
-    bool fits = true;
-    batch->n_entries = 0;
-    for (int p = 0; p < batch->n_parts; p++) {
-        fits = fits && batch->part[p].fits;
-        batch->n_entries += batch->part[p].n_entries;
-    }
-    return fits;
+    const int first = batch->n_samples * task / source->n_tasks;
+    const int end = batch->n_samples * (task + 1) / source->n_tasks;
+    size_t n_entries = 0;
+    for (int n = first; n < end; n++) n_entries += list_sample(source, n);
+    source->n_entries[task] = n_entries;
+    if (source->lists == SPARSE_BOTH)
+        sparse_list_columns(source->rows, source->stride, batch->n_samples,
+                            batch->n_inputs, &batch->by_input[task]);
 }
 
 bool sparse_from_floats(Pool *pool, SparseBatch *batch, SparseLists lists,
@@ -242,17 +182,15 @@ bool sparse_from_floats(Pool *pool, SparseBatch *batch, SparseLists lists,
     assert(lists == SPARSE_BY_SAMPLE || batch->lists == SPARSE_BOTH);
     batch->n_samples = n_samples;
     batch->n_groups = 1;
+    batch->n_entries = 0;
+    if (is_dense(&source)) return false;
+    source.n_tasks = sparse_threads(batch, pool);
     batch->n_by_sample = 1;
-    batch->n_by_input = 0;
-    const int n_threads = sparse_threads(batch, pool);
-    cut_parts(batch, n_threads);
-    sparse_run(pool, n_threads, list_part, &source);
-    const bool fits = add_parts(batch);
-    if (fits && lists == SPARSE_BOTH) {
-        batch->n_by_input = n_threads;
-        sparse_run(pool, n_threads, list_by_input, &source);
-    }
-    return fits;
+    batch->n_by_input = lists == SPARSE_BOTH ? source.n_tasks : 0;
+    sparse_run(pool, source.n_tasks, list_task, &source);
+    for (int i = 0; i < source.n_tasks; i++)
+        batch->n_entries += source.n_entries[i];
+    return true;
 }
 
 float sparse_density(const SparseBatch *batch) {

@@ -16,7 +16,11 @@
 #include "kernels/elementwise.h"
 #include "kernels/simd.h"
 
-enum { PANEL_VECTORS = PANEL / 4, FINISH_ROWS = 64 };
+enum { PANEL_VECTORS = PANEL / 4 };
+
+/* Rows of a panel of dW that are handed over at a time. The optimiser runs
+ * through its memory faster the longer it runs. On the stack: 64 KB. */
+enum { FINISH_ROWS = 512 };
 
 /* Tasks per thread, so that a thread whose core is busy elsewhere leaves its
  * share to the others. */
@@ -255,7 +259,7 @@ void sparse_forward(Pool *pool, const GemmWork *work, const SparseBatch *batch,
 /* ---- weight gradient ---------------------------------------------------- */
 
 /* Rows first .. end-1 of one panel of dW from one of dy, a block at a time.
- * What is taken away and starts from nothing passes through a small buffer. */
+ * What is taken away and starts from nothing passes through a buffer. */
 static void gradient_panel(const SparseJob *job, const SparseList *list,
                            int first, int end, int column, size_t n,
                            const float *panel) {

@@ -25,13 +25,15 @@ typedef struct SparsePlace {
 /* How many of n floats are not zero; NaN and inf are not. */
 uint32_t sparse_count_floats(const float *x, size_t n);
 
-/* counts[i] += 1 where x[i] is not zero. */
-void sparse_count_inputs(const float *x, size_t n, uint32_t *counts);
-
 /* Write the non-zero ones of floats i .. end-1. Returns where the next one
  * goes. */
 SparsePlace sparse_write_floats(const float *x, size_t i, size_t end,
                                 SparsePlace to);
+
+/* Write the non-zero ones of x[N,I], whose row n is rows[n·stride .. +I-1], by
+ * input: row i of the list has room for N + SPARSE_OVERRUN elements. */
+void sparse_list_columns(const float *rows, size_t stride, int n_samples,
+                         int n_inputs, const SparseList *list);
 
 /* Write the elements of an image, read eight at a time, as (pixel, ink ·
  * scale). */

@@ -370,6 +370,29 @@ static void a_batch_above_the_density_is_refused(void **state) {
     check_density(SPARSE_FROM_FLOATS);
 }
 
+/* The first samples of floats decide; there is room for whatever follows. */
+static void the_first_floats_tell_the_density(void **state) {
+    (void)state;
+    for (int n_threads = 1; n_threads <= THREADS_MAX; n_threads++) {
+        Pool *const pool = pool_create(n_threads);
+        Images t = make_images(45, 130, 100);
+        Arena measure = arena_measure();
+        sparse_batch_bind(&t.batch, &measure, t.from, SPARSE_BOTH, 45, 130,
+                          0.5f, n_threads);
+        Arena arena = reference_bind(measure.used);
+        sparse_batch_bind(&t.batch, &arena, t.from, SPARSE_BOTH, 45, 130, 0.5f,
+                          n_threads);
+        assert_false(build(pool, &t, SPARSE_BOTH));
+        memset(t.dense, 0, 16 * 130 * sizeof *t.dense);
+        assert_true(build(pool, &t, SPARSE_BOTH));
+        check_list(&t, false);
+        check_list(&t, true);
+        reference_unbind(&arena);
+        free_images(&t);
+        pool_destroy(pool);
+    }
+}
+
 /* Ink listed ahead is still that of its images when the batch whose lists it
  * shares has been used for others. */
 static void a_twin_keeps_its_ink(void **state) {
@@ -418,6 +441,7 @@ int main(void) {
         cmocka_unit_test(lists_hold_the_non_zero_elements_in_both_orders),
         cmocka_unit_test(products_have_the_bits_of_the_dense_ones),
         cmocka_unit_test(a_batch_above_the_density_is_refused),
+        cmocka_unit_test(the_first_floats_tell_the_density),
         cmocka_unit_test(a_twin_keeps_its_ink),
         cmocka_unit_test(nan_in_the_weights_stays_visible),
     };

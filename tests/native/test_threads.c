@@ -106,6 +106,20 @@ static void test_dense_images(void **state) {
     }
 }
 
+/* Dropout of a fifth leaves as many values as the lists of zeros are worth: a
+ * batch is a little above or below, and so may a part of it be. Of a plain step
+ * lists and dense product give other bits; which of them it is was decided by
+ * the share of each thread, until the whole batch decided. */
+static void test_threads_agree_at_the_bound_of_density(void **state) {
+    (void)state;
+    const char *const run = "net=dense 96,tanh,dropout 0.2,dense 64,dense 10 "
+                            "optimizer=sgd lr=0.1 batch=32 "
+                            "validation=0";
+    const uint64_t one = toy_fingerprint(dataset, 1, run, STEPS);
+    for (int threads = 2; threads <= 3; threads++)
+        assert_true(toy_fingerprint(dataset, threads, run, STEPS) == one);
+}
+
 /* Looking at the network shares its work too. */
 static double evaluate(int threads) {
     Fault fault = {0};
@@ -134,6 +148,7 @@ int main(void) {
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_new_images),
         cmocka_unit_test(test_dense_images),
+        cmocka_unit_test(test_threads_agree_at_the_bound_of_density),
         cmocka_unit_test(test_evaluation),
     };
     return cmocka_run_group_tests(tests, open_dataset, close_dataset);
