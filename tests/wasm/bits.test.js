@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { builds, caught, trainerOf } from './helpers/builds.js';
 import { idx, images, MNIST_FOLDER } from './helpers/mnist.js';
+import { randomRun } from './helpers/random-run.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FINGERPRINT = `${ROOT}build/native-release/fingerprint`;
@@ -31,8 +32,8 @@ beforeAll(() => {
 }, 300_000);
 
 /** Fingerprint of the native build after some steps. */
-function native(run, threads) {
-  const values = [fileURLToPath(MNIST_FOLDER), run, String(STEPS), String(threads)];
+function native(run, threads, steps = STEPS) {
+  const values = [fileURLToPath(MNIST_FOLDER), run, String(steps), String(threads)];
   return execFileSync(FINGERPRINT, values, { encoding: 'utf8' }).split(' ')[0];
 }
 
@@ -58,6 +59,22 @@ describe.each(Object.entries(RUNS))('%s', (_, run) => {
       expect(await wasm('exact-threads', run, threads), `${threads} threads`).toBe(wanted);
     }
   });
+});
+
+test('runs drawn at random: native, exact, exact-threads with 2: one fingerprint', async () => {
+  const trainers = [await trainerOf('exact', '', 1), await trainerOf('exact-threads', '', 2)];
+  for (const trainer of trainers) trainer.setIdx(idx);
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const { run, steps } = randomRun(seed);
+    const fingerprints = trainers.map((trainer) => {
+      trainer.configure(run);
+      expect(trainer.step(steps), run).toBe(steps);
+      return trainer.fingerprint();
+    });
+    const wanted = native(run, 1, steps);
+    expect(fingerprints, run).toEqual([wanted, wanted]);
+  }
+  for (const trainer of trainers) trainer.dispose();
 });
 
 test('another seed gives other weights, so that the fingerprint means something', async () => {
