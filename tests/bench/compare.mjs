@@ -14,22 +14,13 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkers, fileOf, openWorker, trainingImages } from './host.mjs';
-import { WORKLOADS, runText } from './workloads.js';
+import { WORKLOADS, runText, workloadOf } from './workloads.js';
 
 const HERE = fileURLToPath(new URL('compare/', import.meta.url));
 const OUT = fileURLToPath(new URL('../../build/bench-compare', import.meta.url));
 
 const KEYS = ['run', 'only', 'build', 'threads', 'seconds', 'js-flags'];
 const HELP = 'see the top of tests/bench/compare.mjs.';
-
-/**
- * Settings separated by & as a run that does not end while it is measured.
- * @param {string} settings
- */
-function lasting(settings) {
-  const epochs = /(^|&)epochs=/.test(settings) ? '' : '\nepochs=10000';
-  return settings.replaceAll('&', '\n') + epochs;
-}
 
 /** @param {string[]} values */
 function readArguments(values) {
@@ -48,7 +39,7 @@ function readArguments(values) {
   if (folders.length < 2) throw new Error(`I need at least two folders; ${HELP}`);
   return {
     folders: folders.map((name) => path.resolve(name)),
-    runs: given.run ? [{ name: 'run', run: lasting(given.run) }]
+    runs: given.run ? [{ name: 'run', run: runText(workloadOf(given.run)) }]
       : WORKLOADS.filter(({ name }) => only.includes(name))
         .map((workload) => ({ name: workload.name, run: runText(workload) })),
     build: given.build ?? 'fast-threads',

@@ -3,7 +3,7 @@
  * machine could do at most and what others do on it, all in one run.
  *
  *     node tests/bench/run.mjs [--only=W1,W2,W3] [--threads=1,2] [--seconds=5]
- *         [--no-peers] [--js-flags=--wasm-revectorize]
+ *         [--no-peers] [--js-flags=--wasm-revectorize] [--run='net=…']
  *
  * `--only` names workloads, parts, or both:
  *
@@ -14,6 +14,7 @@
  *     bare      the same training worker on a blank page
  *     peers     what can be installed from npm
  *
+ * `--run` profiles a step of another run, whose settings are separated by &.
  * Prints tables, ratios first, and leaves everything in build/bench.json. Takes
  * the site as `npm run build` left it; the first three parts make a module of
  * their own from the sources (cmake/bench.cmake).
@@ -28,13 +29,13 @@ import {
   printBare, printMachine, printMemory, printPage, printPeers, printProducts, printProfile,
   printRatios,
 } from './report.mjs';
-import { WORKLOADS } from './workloads.js';
+import { WORKLOADS, workloadOf } from './workloads.js';
 
 const DIST = fileURLToPath(new URL('../../dist/index.html', import.meta.url));
 const JSON_FILE = fileURLToPath(new URL('../../build/bench.json', import.meta.url));
 
 const PARTS = ['memory', 'kernels', 'profile', 'page', 'bare', 'peers'];
-const KEYS = ['only', 'threads', 'seconds', 'no-peers', 'js-flags'];
+const KEYS = ['only', 'threads', 'seconds', 'no-peers', 'js-flags', 'run'];
 const KINDS = /** @type {const} */ (['fast', 'exact']);
 
 /**
@@ -48,7 +49,7 @@ const someOf = (list, wanted) => (list.some(wanted) ? list.filter(wanted) : list
 /** @param {string[]} values */
 function readArguments(values) {
   const given = Object.fromEntries(values.map((value) => {
-    const [, key, text = ''] = value.match(/^--([\w-]+)(?:=(.*))?$/) ?? [];
+    const [, key, text = ''] = value.match(/^--([\w-]+)(?:=(.*))?$/s) ?? [];
     if (!KEYS.includes(key)) {
       throw new Error(`I do not know ${value}; see the top of tests/bench/run.mjs.`);
     }
@@ -60,9 +61,10 @@ function readArguments(values) {
   if (unknown) throw new Error(`--only knows ${known.join(', ')}, but not ${unknown}.`);
   const cores = os.availableParallelism();
   return {
-    parts: someOf(PARTS, (part) => only.includes(part))
+    parts: given.run ? ['profile'] : someOf(PARTS, (part) => only.includes(part))
       .filter((part) => part !== 'peers' || given['no-peers'] === undefined),
-    workloads: someOf(WORKLOADS, ({ name }) => only.includes(name)),
+    workloads: given.run ? [workloadOf(given.run)]
+      : someOf(WORKLOADS, ({ name }) => only.includes(name)),
     threads: given.threads ? given.threads.split(',').map(Number)
       : [...new Set([1, 2, Math.min(cores, 8)])].filter((n) => n <= cores),
     seconds: Number(given.seconds ?? 5),

@@ -8,6 +8,7 @@
  * @property {number} batch
  * @property {'sgd' | 'adam'} optimizer
  * @property {number} lr
+ * @property {string} [run]      what to train instead, as a run description
  */
 
 /** @type {Workload[]} */
@@ -28,10 +29,22 @@ export function denseFlops({ sizes }) {
 }
 
 /**
+ * A workload of any run, given as settings separated by &.
+ * @param {string} run
+ * @returns {Workload}
+ */
+export function workloadOf(run) {
+  const endless = /(^|&)epochs=/.test(run) ? run : `${run}&epochs=10000`;
+  const batch = Number(run.match(/(^|&)batch=(\d+)/)?.[2] ?? 64);
+  return { name: run, sizes: [], batch, optimizer: 'adam', lr: 0, run: endless };
+}
+
+/**
  * The run description that trains it without end.
  * @param {Workload} workload
  */
-export function runText({ sizes, batch, optimizer, lr }) {
+export function runText({ sizes, batch, optimizer, lr, run }) {
+  if (run !== undefined) return run;
   const net = sizes.slice(1).map((units) => `dense ${units}`).join(', relu, ');
   return `net=${net}&optimizer=${optimizer}&lr=${lr}&batch=${batch}&epochs=10000`;
 }
