@@ -29,22 +29,22 @@ file(GLOB cold_sources CONFIGURE_DEPENDS src/train/*.c src/api/*.c)
 list(APPEND cold_sources
   src/base/arena.c src/base/pool.c src/base/status.c src/base/scalar.c src/base/text.c
   src/data/idx.c src/data/batcher.c src/data/dataset.c
-  src/nn/dense.c src/nn/init.c src/nn/input.c src/nn/layer.c src/nn/network.c
-  src/nn/schedule.c src/nn/loss.c src/nn/softmax.c)
+  src/nn/activation.c src/nn/batchnorm.c src/nn/dense.c src/nn/dropout.c src/nn/init.c
+  src/nn/input.c src/nn/layer.c src/nn/layernorm.c src/nn/loss.c src/nn/network.c
+  src/nn/schedule.c src/nn/softmax.c)
 set_source_files_properties(${cold_sources} PROPERTIES COMPILE_OPTIONS -Oz)
 # These gain nothing from unrolled loops, and those below nothing from -O3: measured
 # with tests/bench/compare.mjs. A loop inside one that is to become vectors must be
 # written out (src/data/augment.c).
 set_source_files_properties(
-  src/base/random.c src/data/augment.c src/kernels/vmath.c
-  src/nn/activation.c src/nn/dropout.c src/nn/norm.c
+  src/base/random.c src/data/augment.c
   PROPERTIES COMPILE_OPTIONS -fno-unroll-loops)
 set_source_files_properties(
-  src/base/image.c src/kernels/elementwise.c src/kernels/sparse.c
+  src/base/image.c src/kernels/columns.c src/kernels/elementwise.c src/kernels/sparse.c
   src/kernels/sparse_images.c
   PROPERTIES COMPILE_OPTIONS -Oz)
 set_source_files_properties(
-  src/kernels/gemm.c src/kernels/sparse_rows.c
+  src/kernels/gemm.c src/kernels/philox.c src/kernels/sparse_rows.c
   PROPERTIES COMPILE_OPTIONS -Os)
 if(threads)
   target_compile_options(soma_flags INTERFACE -pthread)

@@ -43,14 +43,16 @@ async function sweep(folder, wanted) {
 const servedName = (name) => name.replace(/\.mjs$/, '.js');
 
 /**
- * Glue code, small and under its new name. Old Emscripten's worker file names
- * the glue that it belongs to.
+ * Glue code, small and under its new name, without what it would do in Node: the
+ * site's is for browsers. Old Emscripten's worker file names the glue that it
+ * belongs to.
  * @param {string} name
  * @param {string} text
  */
 function minifyGlue(name, text) {
-  const renamed = text.replace(/(soma-[a-z-]+)\.mjs/g, '$1.js');
-  const { code, errors } = minifySync(name, renamed, {
+  const forBrowsers = text.replace(/(soma-[a-z-]+)\.mjs/g, '$1.js')
+    .replace(/var ENVIRONMENT_IS_NODE\s*=[^;]*;/, 'const ENVIRONMENT_IS_NODE = false;');
+  const { code, errors } = minifySync(name, forBrowsers, {
     module: name.endsWith('.mjs'),
     compress: { target: 'es2022' },
     mangle: true,

@@ -2,12 +2,6 @@
 
 #include "base/scalar.h"
 
-/* The multipliers and Weyl increments of Philox4x32 (Salmon et al., table 2);
- * the increments are the golden ratio and sqrt(3) - 1 as 32-bit fractions. */
-static const uint32_t PHILOX_M0 = 0xD2511F53u, PHILOX_M1 = 0xCD9E8D57u;
-static const uint32_t PHILOX_W0 = 0x9E3779B9u, PHILOX_W1 = 0xBB67AE85u;
-enum { PHILOX_ROUNDS = 10 };
-
 void random_philox(const uint32_t counter[4], const uint32_t key[2],
                    uint32_t out[4]) {
     uint32_t c0 = counter[0], c1 = counter[1];

@@ -28,6 +28,14 @@ typedef struct RandomKey {
     uint64_t step;
 } RandomKey;
 
+/* The multipliers and Weyl increments of Philox4x32 (Salmon et al., table 2);
+ * the increments are the golden ratio and sqrt(3) - 1 as 32-bit fractions. */
+#define PHILOX_M0 0xD2511F53u
+#define PHILOX_M1 0xCD9E8D57u
+#define PHILOX_W0 0x9E3779B9u
+#define PHILOX_W1 0xBB67AE85u
+enum { PHILOX_ROUNDS = 10 };
+
 /* Philox4x32-10 itself: ten rounds over `counter` under `key`. */
 void random_philox(const uint32_t counter[4], const uint32_t key[2],
                    uint32_t out[4]);

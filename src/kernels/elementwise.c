@@ -256,6 +256,17 @@ void elementwise_softmax_rows(int n_rows, int n_columns, const float *x,
         map1(n, y + at, row_sum(n, y + at), y + at, over);
 }
 
+void elementwise_threshold(size_t count, const uint32_t *x, uint32_t threshold,
+                           float value, float *y) {
+    const u32x4 limit = u32x4_splat(threshold);
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        const i32x4 above = (i32x4)(u32x4_load(x + i) >= limit);
+        f32x4_store(y + i, f32x4_keep(above, f32x4_splat(value)));
+    }
+    for (; i < count; i++) y[i] = x[i] >= threshold ? value : 0;
+}
+
 /* ---- activations -------------------------------------------------------- */
 
 /* max with the operands so that a NaN in x stays. */

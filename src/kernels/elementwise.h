@@ -41,6 +41,10 @@ void elementwise_subtract(size_t count, const float *x, float subtrahend,
 /* y[i] = madd(factor, x[i], y[i]) */
 void elementwise_axpy(size_t count, float factor, const float *x, float *y);
 
+/* y[i] = value where x[i] >= threshold, else 0 */
+void elementwise_threshold(size_t count, const uint32_t *x, uint32_t threshold,
+                           float value, float *y);
+
 /* y[N,O]: every row = bias[O]; bias NULL means zero. The start of a product
  * that accumulates onto the bias. */
 void elementwise_fill_rows(int n_rows, int n_columns, const float *bias,

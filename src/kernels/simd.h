@@ -30,7 +30,9 @@
 #endif
 
 typedef float f32x4 __attribute__((vector_size(16)));
+typedef double f64x2 __attribute__((vector_size(16)));
 typedef int32_t i32x4 __attribute__((vector_size(16)));
+typedef uint32_t u32x4 __attribute__((vector_size(16)));
 typedef uint16_t u16x8 __attribute__((vector_size(16)));
 typedef int16_t i16x8 __attribute__((vector_size(16)));
 
@@ -44,6 +46,14 @@ SIMD_INLINE f32x4 f32x4_zero(void) { return (f32x4){0}; }
 SIMD_INLINE f32x4 f32x4_splat(float x) { return (f32x4){x, x, x, x}; }
 
 SIMD_INLINE i32x4 i32x4_splat(int32_t x) { return (i32x4){x, x, x, x}; }
+
+SIMD_INLINE u32x4 u32x4_splat(uint32_t x) { return (u32x4){x, x, x, x}; }
+
+SIMD_INLINE u32x4 u32x4_load(const uint32_t *p) {
+    u32x4 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
 
 SIMD_INLINE f32x4 f32x4_load(const float *p) {
     f32x4 v;
@@ -100,6 +110,32 @@ SIMD_INLINE u16x8 u16x8_load(const uint16_t *p) {
 }
 
 SIMD_INLINE void u16x8_store(uint16_t *p, u16x8 v) { memcpy(p, &v, sizeof v); }
+
+SIMD_INLINE f64x2 f64x2_load(const double *p) {
+    f64x2 v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+SIMD_INLINE void f64x2_store(double *p, f64x2 v) { memcpy(p, &v, sizeof v); }
+
+/* The first two lanes, and the last two, in double. */
+SIMD_INLINE f64x2 f64x2_low(f32x4 a) {
+#ifdef __wasm_simd128__
+    return (f64x2)wasm_f64x2_promote_low_f32x4((v128_t)a);
+#else
+    return (f64x2){a[0], a[1]};
+#endif
+}
+
+SIMD_INLINE f64x2 f64x2_high(f32x4 a) {
+#ifdef __wasm_simd128__
+    const v128_t high = wasm_i32x4_shuffle((v128_t)a, (v128_t)a, 2, 3, 2, 3);
+    return (f64x2)wasm_f64x2_promote_low_f32x4(high);
+#else
+    return (f64x2){a[2], a[3]};
+#endif
+}
 
 /* Eight numbers as floats. */
 SIMD_INLINE void f32x4_from_u16x8(u16x8 a, f32x4 x[2]) {
@@ -171,6 +207,23 @@ SIMD_INLINE f32x4 f32x4_sqrt(f32x4 a) {
 
 SIMD_INLINE f32x4 f32x4_abs(f32x4 a) {
     return (f32x4)((i32x4)a & i32x4_splat(INT32_MAX));
+}
+
+/* The 64-bit products a·b, their low and their high halves. */
+SIMD_INLINE void u32x4_multiply_wide(u32x4 a, u32x4 b, u32x4 *low,
+                                     u32x4 *high) {
+#ifdef __wasm_simd128__
+    const v128_t front = wasm_u64x2_extmul_low_u32x4((v128_t)a, (v128_t)b);
+    const v128_t back = wasm_u64x2_extmul_high_u32x4((v128_t)a, (v128_t)b);
+    *low = (u32x4)wasm_i32x4_shuffle(front, back, 0, 2, 4, 6);
+    *high = (u32x4)wasm_i32x4_shuffle(front, back, 1, 3, 5, 7);
+#else
+    for (int i = 0; i < 4; i++) {
+        const uint64_t product = (uint64_t)a[i] * b[i];
+        (*low)[i] = (uint32_t)product;
+        (*high)[i] = (uint32_t)(product >> 32);
+    }
+#endif
 }
 
 /* Integers as floats, rounded to nearest. */

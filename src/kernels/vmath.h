@@ -21,12 +21,8 @@
 
 #include "kernels/simd.h"
 
-/* Four at a time. */
+/* Four at a time, for formulas. */
 f32x4 vmath_exp4(f32x4 x);
-f32x4 vmath_log4(f32x4 x);
-f32x4 vmath_tanh4(f32x4 x);
-f32x4 vmath_sigmoid4(f32x4 x);
-f32x4 vmath_softplus4(f32x4 x);
 f32x4 vmath_erf4(f32x4 x);
 
 /* y[i] = f(x[i]) for i < count; lane for lane the bits of the forms above. */

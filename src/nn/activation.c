@@ -20,39 +20,42 @@
 #include "kernels/elementwise.h"
 #include "nn/kinds.h"
 
-/* Values that one task takes: 128 KB, several times the cost of a wake. */
-enum { PIECE = 1 << 15 };
+/* Values that one task takes, for several times the cost of a wake: of forms
+ * that only move values or compare them, and of those with an exponential. */
+enum { LIGHT_PIECE = 1 << 14, HEAVY_PIECE = 1 << 11 };
 
 /* One pass over a layer's values; forward reads x and writes y, backward reads
  * x, y and dy and writes dx. */
 typedef struct ActivationJob {
-    size_t count;
+    size_t count, per_task;
     float slope; /* of leaky-relu */
     const float *x, *y, *dy;
     float *out; /* y forward, dx backward */
     void (*piece)(const struct ActivationJob *job, size_t at, size_t count);
 } ActivationJob;
 
-typedef void ActivationPiece(const ActivationJob *job, size_t at,
-                             size_t count);
+typedef void ActivationPiece(const ActivationJob *job, size_t at, size_t count);
 
 /* What LayerKind.detail of every kind in this file points to. */
 typedef struct Activation {
     ActivationPiece *forward, *backward;
+    size_t per_task;
 } Activation;
 
 static void activation_task(void *context, int task) {
     const ActivationJob *const job = context;
-    const size_t at = (size_t)task * PIECE;
-    job->piece(job, at, size_min(PIECE, job->count - at));
+    const size_t at = (size_t)task * job->per_task;
+    job->piece(job, at, size_min(job->per_task, job->count - at));
 }
 
 static void activation_run(const Layer *layer, const Pass *pass,
                            ActivationJob job) {
+    const Activation *const form = layer->kind->detail;
     job.count = (size_t)pass->rows * shape_size(layer->out);
+    job.per_task = form->per_task;
     job.slope = (float)layer->argument[0];
-    pool_run(pass->pool, (int)size_div_up(job.count, PIECE), activation_task,
-             &job);
+    pool_run(pass->pool, (int)size_div_up(job.count, job.per_task),
+             activation_task, &job);
 }
 
 static Status activation_configure(Layer *layer, Fault *fault) {
@@ -72,12 +75,10 @@ static void activation_backward(Layer *layer, const Pass *pass, const float *x,
                                 const float *y, const float *dy, float *dx) {
     const Activation *const form = layer->kind->detail;
     if (dx == NULL) return;
-    activation_run(layer, pass,
-                   (ActivationJob){.piece = form->backward,
-                                   .x = x,
-                                   .y = y,
-                                   .dy = dy,
-                                   .out = dx});
+    activation_run(
+        layer, pass,
+        (ActivationJob){
+            .piece = form->backward, .x = x, .y = y, .dy = dy, .out = dx});
 }
 
 /* ==== The forms ========================================================= */
@@ -127,8 +128,10 @@ BACKWARD_PIECE(softplus, y)
 
 /* ==== The kinds ========================================================= */
 
-#define ACTIVATION_KIND(id, written, forward_piece, backward_piece, sentence)  \
-    static const Activation id##_form = {forward_piece, backward_piece};       \
+#define ACTIVATION_KIND(id, written, forward_piece, backward_piece, weight,    \
+                        sentence)                                              \
+    static const Activation id##_form = {forward_piece, backward_piece,        \
+                                         weight##_PIECE};                      \
     const LayerKind layer_##id = {                                             \
         .name = written,                                                       \
         .usage = written,                                                      \
@@ -139,25 +142,26 @@ BACKWARD_PIECE(softplus, y)
         .detail = &id##_form,                                                  \
     };
 
-ACTIVATION_KIND(linear, "linear", copy_x, copy_dy,
+ACTIVATION_KIND(linear, "linear", copy_x, copy_dy, LIGHT,
                 "Passes every value as it is: what is left without an "
                 "activation.")
-ACTIVATION_KIND(step, "step", step_forward, copy_dy,
+ACTIVATION_KIND(step, "step", step_forward, copy_dy, LIGHT,
                 "Fires or does not: the first neuron's threshold, only for "
                 "the perceptron rule.")
-ACTIVATION_KIND(sigmoid, "sigmoid", sigmoid_forward, sigmoid_backward,
+ACTIVATION_KIND(sigmoid, "sigmoid", sigmoid_forward, sigmoid_backward, HEAVY,
                 "Squeezes every value between 0 and 1; slow in deep networks, "
                 "because it saturates.")
-ACTIVATION_KIND(tanh, "tanh", tanh_forward, tanh_backward,
+ACTIVATION_KIND(tanh, "tanh", tanh_forward, tanh_backward, HEAVY,
                 "Squeezes every value between -1 and 1; centred, so better "
                 "than sigmoid inside a network.")
-ACTIVATION_KIND(relu, "relu", relu_forward, relu_backward,
+ACTIVATION_KIND(relu, "relu", relu_forward, relu_backward, LIGHT,
                 "Passes positive values and stops negative ones: the usual "
                 "choice.")
-ACTIVATION_KIND(gelu, "gelu", gelu_forward, gelu_backward,
+ACTIVATION_KIND(gelu, "gelu", gelu_forward, gelu_backward, HEAVY,
                 "A smooth relu that lets a little of the negative side "
                 "through; common in transformers.")
 ACTIVATION_KIND(softplus, "softplus", softplus_forward, softplus_backward,
+                HEAVY,
                 "The smooth curve whose corner relu is; never quite zero.")
 
 static Status leaky_configure(Layer *layer, Fault *fault) {
@@ -169,7 +173,8 @@ static Status leaky_configure(Layer *layer, Fault *fault) {
     return STATUS_OK;
 }
 
-static const Activation leaky_form = {leaky_forward, leaky_backward};
+static const Activation leaky_form = {leaky_forward, leaky_backward,
+                                      LIGHT_PIECE};
 const LayerKind layer_leaky_relu = {
     .name = "leaky-relu",
     .usage = "leaky-relu [SLOPE]",

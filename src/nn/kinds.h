@@ -18,7 +18,7 @@ extern const LayerKind layer_softplus;
 extern const LayerKind layer_softmax; /* softmax.c */
 extern const LayerKind layer_dropout; /* dropout.c */
 
-extern const LayerKind layer_batchnorm; /* norm.c */
-extern const LayerKind layer_layernorm;
+extern const LayerKind layer_batchnorm; /* batchnorm.c */
+extern const LayerKind layer_layernorm; /* layernorm.c */
 
 #endif

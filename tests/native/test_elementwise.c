@@ -307,6 +307,22 @@ static void step_is_one_from_zero_on(void **state) {
     reference_assert_same_bits(5, y, expected);
 }
 
+static void threshold_keeps_what_reaches_it(void **state) {
+    (void)state;
+    enum { MOST = 23 };
+    for (size_t count = 0; count <= MOST; count++) {
+        uint32_t x[MOST];
+        float y[MOST + 1];
+        for (size_t i = 0; i < count; i++)
+            x[i] = 0x7ffffffeu + (uint32_t)(i % 5); /* around the sign bit */
+        y[count] = 7;
+        elementwise_threshold(count, x, 0x80000001u, 1.25f, y);
+        for (size_t i = 0; i < count; i++)
+            assert_true(y[i] == (i % 5 >= 3 ? 1.25f : 0));
+        assert_true(y[count] == 7);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(simple_passes_are_their_formulas),
@@ -319,6 +335,7 @@ int main(void) {
         cmocka_unit_test(activations_and_derivatives_are_within_1e_6),
         cmocka_unit_test(activations_do_not_depend_on_the_place),
         cmocka_unit_test(nan_passes_through_activations),
+        cmocka_unit_test(threshold_keeps_what_reaches_it),
         cmocka_unit_test(step_is_one_from_zero_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

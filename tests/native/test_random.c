@@ -15,6 +15,7 @@
 
 #include "base/random.h"
 #include "base/scalar.h"
+#include "kernels/philox.h"
 
 static const RandomKey KEY = {.seed = 7, .stream = STREAM_INIT, .step = 3};
 
@@ -38,6 +39,23 @@ static void philox_gives_the_known_answers(void **state) {
         random_philox(known[i].counter, known[i].key, out);
         assert_memory_equal(out, known[i].answer, sizeof out);
     }
+}
+
+static void four_blocks_are_those_one_by_one(void **state) {
+    (void)state;
+    static const uint64_t indices[] = {0, 5, 0xfffffffd, ~(uint64_t)0 - 1,
+                                       (uint64_t)7 << 56};
+    const RandomKey keys[] = {
+        KEY, {~0u, STREAM_DROPOUT, ~(uint64_t)0}, {0x80000000u, 9, 1}};
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+        for (size_t i = 0; i < sizeof indices / sizeof *indices; i++) {
+            uint32_t bits[PHILOX_BITS], block[4];
+            philox_four_blocks(keys[k], indices[i], bits);
+            for (uint64_t j = 0; j < 4; j++) {
+                random_block(keys[k], indices[i] + j, block);
+                assert_memory_equal(bits + 4 * j, block, sizeof block);
+            }
+        }
 }
 
 /* Every part of the key and of a wide index must reach the counter. */
@@ -240,6 +258,7 @@ static void pow_keeps_its_bound(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_gives_the_known_answers),
+        cmocka_unit_test(four_blocks_are_those_one_by_one),
         cmocka_unit_test(each_part_of_the_key_matters),
         cmocka_unit_test(words_come_from_their_blocks),
         cmocka_unit_test(uniform_has_the_moments_and_the_range),
