@@ -59,6 +59,14 @@ void image_read(const Image *image, uint8_t pixels[IMAGE_PIXELS]) {
         }
 }
 
+void image_fetch(const Image *const *images, int count) {
+    for (int n = 0; n < count; n++) {
+        const volatile uint8_t *const bytes = (const uint8_t *)images[n];
+        const size_t used = image_bytes(images[n]);
+        for (size_t i = CACHE_LINE; i < used; i += CACHE_LINE) (void)bytes[i];
+    }
+}
+
 const uint16_t *image_elements(const Image *image, uint16_t room[IMAGE_ROOM]) {
     if (image->is_list) return image->as.ink;
     uint16_t end[IMAGE_BANDS];

@@ -40,6 +40,11 @@ void image_write(Image *image, const uint8_t pixels[IMAGE_PIXELS]);
 /* The pixels that were written. */
 void image_read(const Image *image, uint8_t pixels[IMAGE_PIXELS]);
 
+/* Read a byte of every cache line of some images. They lie at random places,
+ * far from any cache: a loop that does nothing else has many of them on their
+ * way at once, and what follows has not. */
+void image_fetch(const Image *const *images, int count);
+
 /* How many pixels have ink. */
 static inline size_t image_ink(const Image *image) {
     return image->end[IMAGE_BANDS - 1];

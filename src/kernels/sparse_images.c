@@ -39,17 +39,6 @@ typedef struct Source {
     float scale;
 } Source;
 
-/* Read a byte of every cache line. Images lie at random places, far from any
- * cache: a loop that does nothing else has many of them on their way at once,
- * and what follows has not. */
-static void fetch_images(const Image *const *images, int n_samples) {
-    for (int n = 0; n < n_samples; n++) {
-        const volatile uint8_t *const bytes = (const uint8_t *)images[n];
-        const size_t used = image_bytes(images[n]);
-        for (size_t i = CACHE_LINE; i < used; i += CACHE_LINE) (void)bytes[i];
-    }
-}
-
 /* How many elements a band has. */
 static size_t band_count(const Image *image, int band) {
     return image->end[band] - image_band_begin(image, band);
@@ -156,7 +145,7 @@ static void spread_by_input(const Source *source, int thread) {
 
 static void spread_task(void *context, int thread) {
     const Source *const source = context;
-    fetch_images(source->images, source->batch->n_samples);
+    image_fetch(source->images, source->batch->n_samples);
     spread_by_sample(source, thread);
     if (source->batch->has_ink) spread_by_input(source, thread);
 }
@@ -189,7 +178,7 @@ static void list_bands(Pool *pool, Source *source) {
         pool_run(pool, n_tasks, list_band, source);
         return;
     }
-    fetch_images(source->images, batch->n_samples);
+    image_fetch(source->images, batch->n_samples);
     for (int i = 0; i < n_tasks; i++) list_band(source, i);
 }
 

@@ -37,21 +37,30 @@ void input_bind(Input *input, Arena *arena, int max_rows, int n_threads,
 /* x = x·scale + shift, where that is not the identity. */
 static void standardise(const Input *input, size_t count, float *x) {
     if (input->scale == 1 && input->shift == 0) return;
-    for (size_t i = 0; i < count; i++)
-        x[i] = x[i] * input->scale + input->shift;
+    elementwise_scale(count, input->scale, x);
+    elementwise_subtract(count, x, -input->shift, x);
 }
 
-/* The pixels of an image, byte/255, in place of the dense ones. */
-static void write_row(const Image *image, float *row) {
-    if (!image->is_list) {
-        elementwise_from_bytes(IMAGE_PIXELS, image->as.pixels, INK_SCALE, row);
+/* A list of ink: paper everywhere, then what is not. */
+static void write_list(const Input *input, const Image *image, float *row) {
+    elementwise_fill(IMAGE_PIXELS, input->shift, row);
+    for (int b = 0; b < IMAGE_BANDS; b++, row += BAND_PIXELS)
+        for (size_t e = image_band_begin(image, b); e < image->end[b]; e++) {
+            const unsigned element = image->as.ink[e];
+            const float ink = (float)(element >> 8) * INK_SCALE;
+            row[element & 0xff] = ink * input->scale + input->shift;
+        }
+}
+
+/* The pixels of an image, byte/255 and standardised, in place of the dense
+ * ones. */
+static void write_row(const Input *input, const Image *image, float *row) {
+    if (image->is_list) {
+        write_list(input, image, row);
         return;
     }
-    memset(row, 0, IMAGE_PIXELS * sizeof *row);
-    for (int b = 0; b < IMAGE_BANDS; b++, row += BAND_PIXELS)
-        for (size_t e = image_band_begin(image, b); e < image->end[b]; e++)
-            row[image->as.ink[e] & 0xff] =
-                (float)(image->as.ink[e] >> 8) * INK_SCALE;
+    elementwise_from_bytes(IMAGE_PIXELS, image->as.pixels, INK_SCALE, row);
+    standardise(input, IMAGE_PIXELS, row);
 }
 
 typedef struct DenseJob {
@@ -62,12 +71,12 @@ typedef struct DenseJob {
 
 static void dense_task(void *context, int task) {
     const DenseJob *const job = context;
-    const int end = int_min((task + 1) * ROWS_PER_TASK, job->rows);
-    for (int n = task * ROWS_PER_TASK; n < end; n++) {
-        float *const row = job->input->dense + (size_t)n * IMAGE_PIXELS;
-        write_row(job->images[n], row);
-        standardise(job->input, IMAGE_PIXELS, row);
-    }
+    const int first = task * ROWS_PER_TASK;
+    const int end = int_min(first + ROWS_PER_TASK, job->rows);
+    image_fetch(job->images + first, end - first);
+    for (int n = first; n < end; n++)
+        write_row(job->input, job->images[n],
+                  job->input->dense + (size_t)n * IMAGE_PIXELS);
 }
 
 /* ==== The batch after this one ========================================== */
