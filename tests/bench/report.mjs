@@ -105,7 +105,7 @@ const FORMS = {
   inputGradient: 'dy·Wᵀ of panels',
 };
 
-export function printProducts({ kind, tile, tiles, shapes }) {
+export function printProducts({ kind, tile, tiles, shapes, lists }) {
   const tried = tiles.map(({ name, gflops }) => `${name} ${gflops.toFixed(1)}`).join(', ');
   print(`Products in GFLOP/s, ${kind} build, tile ${tile} (trial: ${tried}), and as a share `
     + 'of the registers\' roofline');
@@ -122,6 +122,12 @@ export function printProducts({ kind, tile, tiles, shapes }) {
         ...(i > 0 ? [(gflops / shape.rates[0].gflops).toFixed(2)] : []),
       ]),
     ]),
+  ]);
+  print(`Rows of 32 weights picked by lists, in GFLOP/s, ${kind} build, one thread`);
+  table([
+    ['span of the rows', 'roofline', 'GFLOP/s', 'share'],
+    ...lists.map(({ rows, roofline, gflops }) => [
+      `${rows / 8} KB`, roofline.toFixed(1), gflops.toFixed(1), percent(gflops / roofline)]),
   ]);
 }
 

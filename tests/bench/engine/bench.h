@@ -44,6 +44,15 @@ enum {
 void soma_bench_gemm(Trainer *trainer, const float *a, const float *b, float *c,
                      int m, int n, int k, int form, int repeats);
 
+/* Elements of the list that soma_bench_rows goes through. */
+enum { BENCH_LIST = 512 };
+
+/* The loop of the products over lists and nothing else: BENCH_LIST times a row
+ * of panel[rows,32], picked at random, times a number onto eight sums; all that
+ * `repeats` times. What the first cache gives away for the rows' span is all
+ * that is between it and the registers' roofline. */
+float soma_bench_rows(const float *panel, int rows, int repeats);
+
 /* ==== profile.c ========================================================= */
 
 /* Make up to `steps` steps of training and return how many it were. Observed:

@@ -4,6 +4,7 @@
 #include "bench.h"
 
 #include "kernels/gemm.h"
+#include "kernels/panels.h"
 #include "kernels/simd.h"
 
 /* ==== Memory ============================================================ */
@@ -105,4 +106,43 @@ EXPORT void soma_bench_gemm(Trainer *trainer, const float *a, const float *b,
         else
             gemm(trainer->pool, work, m, n, k, left, right, c, (size_t)n,
                  false);
+}
+
+/* ==== Rows from lists =================================================== */
+
+/* One row of a panel, times a number, onto eight sums. */
+SIMD_INLINE void add_row(const float *row, f32x4 factor,
+                         f32x4 sum[PANEL / 4]) {
+    for (int v = 0; v < PANEL / 4; v++)
+        sum[v] = f32x4_madd(factor, f32x4_load(row + 4 * v), sum[v]);
+}
+
+/* Two to a round, with an exit between them, as sparse_product.c has it. */
+static void add_rows(const float *panel, const uint16_t *index,
+                     const float *value, int count, f32x4 sum[PANEL / 4]) {
+    const float *const end = value + count;
+    f32x4 own[PANEL / 4];
+    memcpy(own, sum, sizeof own);
+    while (value < end) {
+        add_row(panel + *index++ * PANEL, f32x4_load_splat(value++), own);
+        if (value == end) break;
+        add_row(panel + *index++ * PANEL, f32x4_load_splat(value++), own);
+    }
+    memcpy(sum, own, sizeof own);
+}
+
+EXPORT float soma_bench_rows(const float *panel, int rows, int repeats) {
+    uint16_t index[BENCH_LIST];
+    float value[BENCH_LIST];
+    f32x4 sum[PANEL / 4] = {0};
+    uint32_t state = 1;
+    for (int i = 0; i < BENCH_LIST; i++) {
+        state = state * 1664525u + 1013904223u;
+        index[i] = (uint16_t)((uint64_t)state * (uint32_t)rows >> 32);
+        value[i] = (float)(state >> 8) * 0x1p-26f;
+    }
+    for (int i = 0; i < repeats; i++)
+        add_rows(panel, index, value, BENCH_LIST, sum);
+    for (int v = 1; v < PANEL / 4; v++) sum[0] += sum[v];
+    return f32x4_sum(sum[0]);
 }

@@ -36,6 +36,11 @@ const SHAPES = [
   [64, 10, 128, 'forward'], [128, 10, 64, 'weights'], [64, 128, 10, 'inputGradient'],
 ];
 
+/** Rows of 32 floats, among which a list picks: a span of 4 KB to 64 KB. */
+const LIST_ROWS = [32, 64, 128, 256, 512];
+/** BENCH_LIST of bench.h, rows of PANEL floats, a multiply-add each. */
+const LIST_FLOPS = 512 * 32 * 2;
+
 const FLOAT_BYTES = 4;
 const ROUND_FLOATS = 32;
 
@@ -98,6 +103,25 @@ export function measureBarrier(core, pools) {
 export function measureRegisters(loop) {
   const seconds = Array.from({ length: REGISTER_ROUNDS }, () => timeWorks([loop])[0]);
   return ROUND_FLOPS / median(seconds) / 1e9;
+}
+
+/**
+ * GFLOP/s of the loop over lists by the span of the rows that it picks, each beside
+ * the roofline at that moment.
+ * @param {Core} core
+ * @param {(rounds: number) => void} loop   of roofline.js
+ */
+export function measureLists(core, loop) {
+  const panel = core.created('soma_alloc', Math.max(...LIST_ROWS) * 128);
+  core.call('soma_bench_fill', panel, Math.max(...LIST_ROWS) * 32);
+  const lists = LIST_ROWS.map((rows) => {
+    const [round, seconds] = timeWorks([loop, (calls) => {
+      core.call('soma_bench_rows', panel, rows, calls);
+    }]);
+    return { rows, roofline: ROUND_FLOPS / round / 1e9, gflops: LIST_FLOPS / seconds / 1e9 };
+  });
+  core.call('soma_free', panel);
+  return lists;
 }
 
 /**

@@ -7,7 +7,7 @@ import { createDataset, writeImages } from '../../../web/core/data.js';
 import { loadEngine } from '../../../web/core/load.js';
 import { rooflineLoop } from '../roofline.js';
 import {
-  measureBarrier, measureMemory, measureProducts, measureRegisters,
+  measureBarrier, measureLists, measureMemory, measureProducts, measureRegisters,
 } from './kernels.js';
 import { measureProfile } from './profile.js';
 
@@ -48,7 +48,10 @@ const JOBS = {
   registers: async ({ kind }) => measureRegisters(await rooflineLoop(kind)),
   memory: () => measureMemory(core, pools),
   barrier: () => measureBarrier(core, pools),
-  products: async ({ kind }) => measureProducts(core, pools, await rooflineLoop(kind)),
+  products: async ({ kind }) => {
+    const loop = await rooflineLoop(kind);
+    return { ...measureProducts(core, pools, loop), lists: measureLists(core, loop) };
+  },
   profile: async ({ workload, seconds }) => {
     await loadImages();
     return measureProfile(core, pools, dataset, workload, seconds);
