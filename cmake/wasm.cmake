@@ -44,7 +44,7 @@ set_source_files_properties(
   src/kernels/sparse_images.c
   PROPERTIES COMPILE_OPTIONS -Oz)
 set_source_files_properties(
-  src/kernels/gemm.c src/kernels/philox.c src/kernels/sparse_rows.c
+  src/kernels/gemm.c src/kernels/sparse_rows.c
   PROPERTIES COMPILE_OPTIONS -Os)
 if(threads)
   target_compile_options(soma_flags INTERFACE -pthread)
