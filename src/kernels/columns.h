@@ -24,6 +24,11 @@ static inline double columns_count(Columns c) {
     return (double)c.rows * (double)(c.together ? c.n : 1);
 }
 
+/* 1/√(σ² + ε), with PyTorch's ε = 1e-5. */
+static inline float columns_inverse(double variance) {
+    return (float)(1 / __builtin_sqrt(variance + 1e-5));
+}
+
 /* Mean and variance in each lane. Each lane is a chain of additions in the
  * order of the rows. Cost: two passes. */
 void columns_moments(Columns c, const float *x, double mean[LANES],

@@ -8,8 +8,6 @@
  */
 #include "kernels/sparse.h"
 
-#include <string.h>
-
 #include "kernels/sparse_rows.h"
 
 /* Fewer samples than this are listed by the caller alone. */

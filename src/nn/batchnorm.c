@@ -15,9 +15,6 @@
 #include "kernels/columns.h"
 #include "nn/kinds.h"
 
-/* Added to a variance before the root; as PyTorch. */
-static const double EPSILON = 1e-5;
-
 /* cache[0]: μ and cache[1]: 1/√(σ²+ε) of each channel in the last forward,
  * cache[2]: its unbiased variance; state[0]: running mean, state[1]: running
  * variance. These move in backward, so that a batch whose loss is not finite
@@ -65,10 +62,14 @@ static size_t positions_of(const Layer *layer) {
     return (size_t)layer->in.height * (size_t)layer->in.width;
 }
 
+static size_t channels_per_task(const Layer *layer) {
+    return positions_of(layer) == 1 ? LANES : 1;
+}
+
 static Channels task_channels(const NormJob *job, int task) {
     const Layer *const layer = job->layer;
     const size_t positions = positions_of(layer);
-    const size_t each = positions == 1 ? LANES : 1;
+    const size_t each = channels_per_task(layer);
     const size_t first = (size_t)task * each;
     const size_t count = size_min(each, (size_t)layer->in.channels - first);
     return (Channels){.first = first,
@@ -82,8 +83,8 @@ static Channels task_channels(const NormJob *job, int task) {
 
 static void run_channels(const NormJob *job, PoolTask *task) {
     const Layer *const layer = job->layer;
-    const size_t each = positions_of(layer) == 1 ? LANES : 1;
-    const size_t n_tasks = size_div_up((size_t)layer->in.channels, each);
+    const size_t n_tasks =
+        size_div_up((size_t)layer->in.channels, channels_per_task(layer));
     pool_run(job->pass->pool, (int)n_tasks, task, (void *)(uintptr_t)job);
 }
 
@@ -116,8 +117,7 @@ static void channel_moments(Layer *layer, const Pass *pass, const Channels *c,
         const double variance =
             pass->training ? variances[j] : (double)layer->state[1][channel];
         layer->cache[0][channel] = (float)mean;
-        layer->cache[1][channel] =
-            (float)(1 / __builtin_sqrt(variance + EPSILON));
+        layer->cache[1][channel] = columns_inverse(variance);
         layer->cache[2][channel] =
             (float)(count > 1 ? variance * count / (count - 1) : variance);
     }

@@ -14,9 +14,6 @@
 #include "kernels/elementwise.h"
 #include "nn/kinds.h"
 
-/* Added to a variance before the root; as PyTorch. */
-static const double EPSILON = 1e-5;
-
 /* cache[0]: x̂[N,O]; cache[1]: 1/√(σ²+ε) of each row. */
 
 static Status layernorm_configure(Layer *layer, Fault *fault) {
@@ -68,7 +65,7 @@ static void forward_row(const NormJob *job, size_t row) {
     double means[LANES], variances[LANES];
     float mean[LANES], inverse[LANES], zero[LANES];
     columns_moments(values, x, means, variances);
-    layer->cache[1][row] = (float)(1 / __builtin_sqrt(variances[0] + EPSILON));
+    layer->cache[1][row] = columns_inverse(variances[0]);
     fill(mean, (float)means[0]);
     fill(inverse, layer->cache[1][row]);
     fill(zero, 0);

@@ -18,38 +18,38 @@ enum { GAP = 3 };
 
 /* A matrix in memory of just its size, with a gap behind each row but the
  * last. */
-typedef struct Matrix2 {
+typedef struct Sheet {
     Columns c;
     float *x, *dy, *out;
-} Matrix2;
+} Sheet;
 
-static Matrix2 make(size_t rows, size_t n, bool together) {
+static Sheet make(size_t rows, size_t n, bool together) {
     const size_t stride = n + GAP, count = (rows - 1) * stride + n;
-    Matrix2 m = {.c = {rows, stride, n, together},
-                 .x = reference_floats(count),
-                 .dy = reference_floats(count),
-                 .out = reference_floats(count)};
+    Sheet m = {.c = {rows, stride, n, together},
+               .x = reference_floats(count),
+               .dy = reference_floats(count),
+               .out = reference_floats(count)};
     reference_fill_random(count, 1, m.x);
     reference_fill_random(count, 2, m.dy);
     for (size_t i = 0; i < count; i++) m.x[i] = m.x[i] * 3 + 10, m.out[i] = 77;
     return m;
 }
 
-static void drop(Matrix2 *m) {
+static void drop(Sheet *m) {
     free(m->x);
     free(m->dy);
     free(m->out);
 }
 
 /* The lane's values, one after the other, of what does not belong together. */
-static double chain(const Matrix2 *m, size_t column) {
+static double chain(const Sheet *m, size_t column) {
     double sum = 0;
     for (size_t r = 0; r < m->c.rows; r++)
         sum += (double)m->x[r * m->c.stride + column];
     return sum / (double)m->c.rows;
 }
 
-static double mean_of_all(const Matrix2 *m) {
+static double mean_of_all(const Sheet *m) {
     double sum = 0;
     for (size_t r = 0; r < m->c.rows; r++)
         for (size_t i = 0; i < m->c.n; i++)
@@ -57,7 +57,7 @@ static double mean_of_all(const Matrix2 *m) {
     return sum / columns_count(m->c);
 }
 
-static double variance_around(const Matrix2 *m, size_t first, size_t end,
+static double variance_around(const Sheet *m, size_t first, size_t end,
                               double mean) {
     double sum = 0;
     for (size_t r = 0; r < m->c.rows; r++)
@@ -66,7 +66,7 @@ static double variance_around(const Matrix2 *m, size_t first, size_t end,
     return sum / columns_count(m->c);
 }
 
-static void check_moments(const Matrix2 *m) {
+static void check_moments(const Sheet *m) {
     double mean[LANES], variance[LANES];
     columns_moments(m->c, m->x, mean, variance);
     const double all = m->c.together ? mean_of_all(m) : 0;
@@ -92,14 +92,14 @@ static NormGradient make_lanes(void) {
     return lanes;
 }
 
-static double x_hat(const Matrix2 *m, const NormGradient *lanes, size_t at,
+static double x_hat(const Sheet *m, const NormGradient *lanes, size_t at,
                     size_t j) {
     return ((double)m->x[at] - (double)lanes->mean[j]) *
            (double)lanes->inverse[j];
 }
 
 /* y, with the scale as the shift, or dx. */
-static double output(const Matrix2 *m, const NormGradient *lanes, size_t at,
+static double output(const Sheet *m, const NormGradient *lanes, size_t at,
                      size_t j, bool gradient) {
     const double normal = x_hat(m, lanes, at, j),
                  scale = (double)lanes->scale[j];
@@ -108,7 +108,7 @@ static double output(const Matrix2 *m, const NormGradient *lanes, size_t at,
                     normal * (double)lanes->mean_dy_x[j]);
 }
 
-static void check_output(Matrix2 *m, bool gradient) {
+static void check_output(Sheet *m, bool gradient) {
     const NormGradient lanes = make_lanes();
     if (gradient)
         columns_gradient(m->c, m->x, m->dy, &lanes, m->out);
@@ -124,7 +124,7 @@ static void check_output(Matrix2 *m, bool gradient) {
     }
 }
 
-static void check_sums(const Matrix2 *m) {
+static void check_sums(const Sheet *m) {
     const NormGradient lanes = make_lanes();
     double sum_dy[LANES], sum_dy_x[LANES];
     double wanted[LANES] = {0}, wanted_x[LANES] = {0};
@@ -152,7 +152,7 @@ static void columns_agree_with_double(void **state) {
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
         for (size_t n = 1; n <= 50; n++)
             for (int together = n > LANES; together <= 1; together++) {
-                Matrix2 m = make(rows[r], n, together);
+                Sheet m = make(rows[r], n, together);
                 check_moments(&m);
                 check_output(&m, false);
                 check_output(&m, true);
